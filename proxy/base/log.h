@@ -1,0 +1,45 @@
+/*
+ * The server's log.
+ *
+ * log_write formats into the calling thread's ring; the log thread writes the rings out, so a blocked pipe or
+ * a full disk never blocks a worker: a full ring drops the line and counts it. Before log_start and after
+ * log_stop lines go straight to the descriptor. Control bytes and bytes that are not UTF-8 are escaped; one
+ * call is one line. Secrets have no printable form, so none can reach this place by accident.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <ccproxy/plugin.h>
+
+#include <stdarg.h>
+
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_options {
+    enum ccp_log_level level;
+    enum log_format format;
+    const char *file; /* NULL = standard error; opened 0600, appended */
+};
+
+/* Any thread. `who` is the area or plugin ("http", "access_log"). */
+void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap);
+/* A ready line (access log): written as it is plus a line feed. The caller has escaped it. */
+void log_line(struct ccp_span line);
+bool log_enabled(enum ccp_log_level level);
+enum log_format log_current_format(void);
+
+/* Applies options; on failure the old ones stay and an errno text is returned, NULL = fine. */
+const char *log_configure(const struct log_options *options);
+const char *log_reopen(void); /* SIGUSR1, SIGHUP */
+bool log_start(void);         /* starts the writing thread */
+void log_stop(void);          /* writes out what is queued, ends the thread */
+uint64_t log_dropped(void);
+
+#define log_debug(who, ...) do { if (log_enabled(CCP_LOG_DEBUG)) log_write(CCP_LOG_DEBUG, who, __VA_ARGS__); } while (0)
+#define log_info(who, ...) log_write(CCP_LOG_INFO, who, __VA_ARGS__)
+#define log_warn(who, ...) log_write(CCP_LOG_WARN, who, __VA_ARGS__)
+#define log_error(who, ...) log_write(CCP_LOG_ERROR, who, __VA_ARGS__)
+
+#endif
