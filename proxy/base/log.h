@@ -36,6 +36,9 @@ const char *log_reopen(void); /* SIGUSR1, SIGHUP */
 bool log_start(void);         /* starts the writing thread */
 void log_stop(void);          /* writes out what is queued, ends the thread */
 uint64_t log_dropped(void);
+/* Escapes text for one field of a record, no NUL: control bytes, invalid UTF-8, line separators and
+ * bidirectional overrides never pass; with `json` quotes and backslashes too. Returns the length written. */
+size_t log_escape(char *out, size_t max, struct ccp_span s, bool json);
 
 #define log_debug(who, ...) do { if (log_enabled(CCP_LOG_DEBUG)) log_write(CCP_LOG_DEBUG, who, __VA_ARGS__); } while (0)
 #define log_info(who, ...) log_write(CCP_LOG_INFO, who, __VA_ARGS__)

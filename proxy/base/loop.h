@@ -31,7 +31,7 @@ struct loop {
     void *owner;
     struct loop_timer **heap;
     size_t heap_n, heap_cap;
-    struct loop_task *first, **last;
+    struct loop_task *first, *last;
 };
 
 void loop_init(struct loop *loop, void (*wake)(struct loop *loop), void *owner);

@@ -15,9 +15,8 @@
 #include <ccproxy/ccproxy.h>
 
 struct exchange;       /* chain/exchange_impl.h */
-struct chain_worker;   /* per worker: snapshot pointer, arena cache, counters, upstream */
+struct chain_worker;   /* per worker: snapshot pointer, arena cache, counters, transport */
 struct runtime;        /* plugin/registry.h: one immutable configuration with its open plugins */
-struct upstream;
 
 /* What http/ knows of a request; all memory stays valid until chain_end was reported by `ended`. */
 struct chain_request {
@@ -51,7 +50,10 @@ struct chain_responder {
     void (*ended)(void *self);
 };
 
-struct chain_worker *chain_worker_new(struct loop *loop, struct upstream *upstream, struct runtime *runtime);
+/* `http` and `http_self` carry requests of providers without a transport of their own (upstream/, or a test).
+ * Takes over the caller's reference to `runtime`. NULL = no memory. */
+struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transport *http, void *http_self,
+                                      struct runtime *runtime);
 void chain_worker_free(struct chain_worker *w); /* no exchange may be running */
 /* A new configuration: exchanges that run keep theirs. Takes over the caller's reference. */
 void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime);
@@ -70,5 +72,12 @@ void chain_drain(struct chain_worker *w);
 /* Ends all exchanges now, streams with an error event (drain deadline). */
 void chain_abort_all(struct chain_worker *w);
 size_t chain_in_flight(const struct chain_worker *w);
+
+/* What the chain brings into every runtime: core middlewares and the plugins' API. */
+struct runtime_core;
+const struct runtime_core *chain_core(void);
+
+/* Server events (SERVER_STARTED, ...) for subscribers; any thread that owns the runtime reference. */
+void chain_announce(struct runtime *runtime, enum ccp_event event);
 
 #endif

@@ -1,0 +1,82 @@
+/*
+ * Growing buffer with a maximum: see buf.h. Capacity doubles, so appends cost amortised constant time.
+ */
+#include <base/buf.h>
+#include <base/fault.h>
+
+void buf_init(struct ccp_buf *b, size_t max)
+{
+    *b = (struct ccp_buf){.max = max};
+}
+
+void buf_release(struct ccp_buf *b)
+{
+    free(b->p);
+    *b = (struct ccp_buf){.max = b->max};
+}
+
+bool buf_reserve(struct ccp_buf *b, size_t more)
+{
+    if (more <= b->cap - b->n)
+        return true;
+    if (b->failed || more > b->max - b->n || CCP_FAULT("buf.reserve")) {
+        b->failed = true;
+        return false;
+    }
+    size_t cap = b->cap != 0 ? b->cap : 256;
+    while (cap < b->n + more)
+        cap = cap > SIZE_MAX / 2 ? b->n + more : cap * 2;
+    if (cap > b->max)
+        cap = b->max;
+    char *p = realloc(b->p, cap);
+    if (p == NULL) {
+        b->failed = true;
+        return false;
+    }
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+bool buf_add(struct ccp_buf *b, struct ccp_span s)
+{
+    if (b->failed || !buf_reserve(b, s.n))
+        return false;
+    if (s.n != 0)
+        memcpy(b->p + b->n, s.p, s.n);
+    b->n += s.n;
+    return true;
+}
+
+bool buf_vprintf(struct ccp_buf *b, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    bool ok = n >= 0 && !b->failed && buf_reserve(b, (size_t)n + 1);
+    if (ok) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+    return ok;
+}
+
+bool buf_printf(struct ccp_buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    bool ok = buf_vprintf(b, fmt, ap);
+    va_end(ap);
+    return ok;
+}
+
+void buf_drop(struct ccp_buf *b, size_t n)
+{
+    if (n >= b->n) {
+        b->n = 0;
+        return;
+    }
+    memmove(b->p, b->p + n, b->n - n);
+    b->n -= n;
+}

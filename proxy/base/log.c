@@ -1,0 +1,170 @@
+/*
+ * The log: formatting and rings. See log.h; log_sink.c holds the descriptor and the thread.
+ *
+ * Each thread that logs owns one ring of bytes with one writer (the thread) and one reader (the log thread), so
+ * no line waits for another and nothing locks. A record is a 4-byte length and the line. What does not fit is
+ * dropped and counted.
+ */
+#include <base/clock.h>
+#include <base/log.h>
+#include <base/log_impl.h>
+
+#include <unistd.h>
+
+/* The log is the one service every area may call, down to the signal handling of main: its state is global. */
+struct log_state log_global = {.level = CCP_LOG_INFO, .fd = STDERR_FILENO, .wake_fd = -1};
+static __thread struct log_ring *own_ring;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
+
+bool log_enabled(enum ccp_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_global.level, memory_order_relaxed);
+}
+
+enum log_format log_current_format(void)
+{
+    return (enum log_format)atomic_load_explicit(&log_global.format, memory_order_relaxed);
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load(&log_global.dropped);
+}
+
+static struct log_ring *ring_of_thread(void)
+{
+    if (own_ring == NULL && (own_ring = calloc(1, sizeof(*own_ring))) != NULL) {
+        struct log_ring *head = atomic_load(&log_global.rings);
+        do
+            own_ring->next = head;
+        while (!atomic_compare_exchange_weak(&log_global.rings, &head, own_ring));
+    }
+    return own_ring;
+}
+
+static void ring_copy_in(struct log_ring *r, size_t at, const char *p, size_t n)
+{
+    size_t first = LOG_RING - at % LOG_RING;
+    if (first > n)
+        first = n;
+    memcpy(r->bytes + at % LOG_RING, p, first);
+    memcpy(r->bytes, p + first, n - first);
+}
+
+static bool ring_push(struct log_ring *r, struct ccp_span line)
+{
+    uint32_t length = (uint32_t)line.n;
+    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    size_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+    if (line.n + sizeof(length) > LOG_RING - (head - tail))
+        return false;
+    ring_copy_in(r, head, (const char *)&length, sizeof(length));
+    ring_copy_in(r, head + sizeof(length), line.p, line.n);
+    atomic_store_explicit(&r->head, head + sizeof(length) + line.n, memory_order_seq_cst);
+    return true;
+}
+
+static void put(struct ccp_span line)
+{
+    if (!atomic_load_explicit(&log_global.running, memory_order_acquire)) {
+        log_sink_direct(line);
+        return;
+    }
+    struct log_ring *r = ring_of_thread();
+    if (r == NULL || !ring_push(r, line)) {
+        atomic_fetch_add_explicit(&log_global.dropped, 1, memory_order_relaxed);
+        return;
+    }
+    if (atomic_exchange(&log_global.asleep, 0)) {
+        uint64_t one = 1;
+        ssize_t written = write(log_global.wake_fd, &one, sizeof(one));
+        (void)written; /* a full counter means that it is awake already */
+    }
+}
+
+/* Length of the valid UTF-8 sequence at p, 0 = none. Line separators count as control. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    size_t want = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || want > n)
+        return 0;
+    for (size_t i = 1; i < want; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    /* C1 controls, line and paragraph separators, bidirectional overrides */
+    if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe2 && p[1] == 0x80 && (p[2] >= 0xa8 && p[2] <= 0xae)) ||
+        (p[0] == 0xe2 && p[1] == 0x81 && (p[2] >= 0xa6 && p[2] <= 0xa9)))
+        return 0;
+    return want;
+}
+
+size_t log_escape(char *out, size_t max, struct ccp_span s, bool json)
+{
+    size_t o = 0;
+    for (size_t i = 0; i < s.n && o + 7 < max;) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t n = c >= 0x80 ? utf8_length((const unsigned char *)s.p + i, s.n - i) : 1;
+        if (n > 1) {
+            memcpy(out + o, s.p + i, n);
+            o += n;
+            i += n;
+            continue;
+        }
+        if (json && (c == '"' || c == '\\'))
+            out[o++] = '\\', out[o++] = (char)c;
+        else if (c >= 0x20 && c < 0x7f)
+            out[o++] = (char)c;
+        else
+            o += (size_t)snprintf(out + o, 7, json ? "\\u%04x" : "\\x%02x", c);
+        i++;
+    }
+    return o;
+}
+
+static size_t stamp(char *out, size_t max)
+{
+    uint64_t us = clock_unix_us();
+    time_t seconds = (time_t)(us / 1000000u);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(out, max, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, max - n, ".%03uZ", (unsigned)(us / 1000u % 1000u));
+}
+
+void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap)
+{
+    char text[2048], safe[3072], when[40], line[3300];
+    if (!log_enabled(level) || level >= CCP_LOG_OFF)
+        return;
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    size_t length = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+    bool json = log_current_format() == LOG_JSON;
+    size_t safe_n = log_escape(safe, sizeof(safe), ccp_span_of(text, length), json);
+    stamp(when, sizeof(when));
+    n = json ? snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"%.*s\"}\n",
+                        when, level_names[level], who, (int)safe_n, safe)
+             : snprintf(line, sizeof(line), "%s %-5s %s: %.*s\n", when, level_names[level], who, (int)safe_n, safe);
+    put(ccp_span_of(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1));
+}
+
+void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_vwrite(level, who, fmt, ap);
+    va_end(ap);
+}
+
+void log_line(struct ccp_span line)
+{
+    char copy[8192];
+    if (line.n >= sizeof(copy))
+        line.n = sizeof(copy) - 1;
+    memcpy(copy, line.p, line.n);
+    copy[line.n] = '\n';
+    put(ccp_span_of(copy, line.n + 1));
+}
