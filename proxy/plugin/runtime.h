@@ -105,6 +105,8 @@ struct runtime *runtime_bind(struct config *c);
 /* Then: loads trust stores and opens the plugins. False with a text in *why; a provider without credentials is
  * no failure. */
 bool runtime_open(struct runtime *rt, const struct runtime_core *core, struct ccp_span *why);
+/* Only sorts the chain, without opening anything: `plugins order`. */
+bool runtime_plan(struct runtime *rt, const struct runtime_core *core);
 struct runtime *runtime_ref(struct runtime *rt);
 void runtime_unref(struct runtime *rt); /* the last one closes the plugins in reverse order */
 

@@ -1,0 +1,197 @@
+/*
+ * Resolving providers: from settings and manifests to what a request needs, once per configuration.
+ */
+#include <plugin/runtime_impl.h>
+#include <upstream/upstream.h>
+
+static struct arena *arena_of(struct runtime *rt)
+{
+    return config_arena(rt->config);
+}
+
+static const char *key_variable(const struct ccp_provider *def, struct arena *a)
+{
+    struct ccp_span text = ccp_span_z(def->api_key);
+    if (!ccp_span_starts(text, CCP_SPAN("${")))
+        return NULL;
+    text = ccp_span_skip(text, 2);
+    return arena_printf(a, "%.*s", (int)ccp_span_find(text, ':'), text.p).p;
+}
+
+static struct ccp_span ask_for_key(struct runtime *rt, const struct provider *p, const char *path)
+{
+    const char *variable = key_variable(p->def, arena_of(rt));
+    if (variable != NULL)
+        return arena_printf(arena_of(rt), "set %s.api_key (or the environment variable %s)", path, variable);
+    return arena_printf(arena_of(rt), "set %s.api_key, or auth = \"none\" or \"passthrough\"", path);
+}
+
+static void resolve_auth(struct runtime *rt, struct provider *p, const char *path)
+{
+    p->auth = (enum provider_auth)p->s.auth;
+    if (p->auth == AUTH_AUTO)
+        p->auth = p->s.api_key != NULL ? AUTH_API_KEY : p->def->keyless ? AUTH_NONE : AUTH_AUTO;
+    switch (p->auth) {
+    case AUTH_NONE:
+    case AUTH_PASSTHROUGH:
+        p->usable = true;
+        break;
+    case AUTH_API_KEY:
+        p->usable = p->s.api_key != NULL;
+        break;
+    default:
+        p->usable = false;
+    }
+    if (p->auth == AUTH_OAUTH)
+        p->unusable = arena_printf(arena_of(rt), "%s.auth is \"oauth\", but this version has no logins: set %s.api_key",
+                                   path, path);
+    else if (!p->usable)
+        p->unusable = ask_for_key(rt, p, path);
+    if (!p->enabled) {
+        p->usable = false;
+        p->unusable = arena_printf(arena_of(rt), "%s is disabled", path);
+    }
+}
+
+static void resolve_address(struct runtime *rt, struct provider *p)
+{
+    const struct upstream_settings *u = &rt->settings.upstream;
+    struct url proxy;
+    p->proxy = p->s.proxy.n != 0 ? p->s.proxy : u->proxy;
+    p->no_proxy = p->s.no_proxy.n != 0 ? p->s.no_proxy : u->no_proxy;
+    p->allow_private = p->s.allow_private || u->allow_private;
+    p->limits = (struct ccp_upstream_limits){u->connect_timeout,
+                                             p->s.timeout != 0 ? p->s.timeout : u->first_byte_timeout, u->idle_timeout,
+                                             u->total_timeout};
+    if (p->def->transport != NULL || url_parse(p->s.base_url, &p->base) != NULL)
+        return;
+    while (p->base.path.n != 0 && p->base.path.p[p->base.path.n - 1] == '/')
+        p->base.path.n--;
+    struct ccp_span host = p->base.host;
+    if (p->proxy.n != 0 && url_parse(p->proxy, &proxy) == NULL)
+        host = proxy.host;
+    p->literal_host = url_is_ip(host) || url_is_localhost(host);
+}
+
+static void resolve(struct runtime *rt, struct provider *p, const char *path)
+{
+    settings_check_provider(rt->config, path, &p->s);
+    resolve_address(rt, p);
+    resolve_auth(rt, p, path);
+}
+
+static void add_plugin_provider(struct runtime *rt, size_t plugin)
+{
+    struct plugin_instance *i = &rt->plugins[plugin];
+    struct provider *p = &rt->providers[rt->provider_count];
+    if (i->manifest->provider == NULL)
+        return;
+    const struct provider_settings *s = (const void *)((const char *)i->env.config - PROVIDER_PART);
+    *p = (struct provider){.id = ccp_span_z(i->manifest->name),
+                           .prefix = ccp_span_z(i->manifest->provider->prefix),
+                           .label = ccp_span_z(i->manifest->provider->label),
+                           .def = i->manifest->provider,
+                           .formats = i->manifest->provider->formats,
+                           .enabled = i->state == PLUGIN_ACTIVE,
+                           .s = *s};
+    i->provider = (int)rt->provider_count++;
+    resolve(rt, p, arena_printf(arena_of(rt), "plugins.%s", i->manifest->name).p);
+}
+
+static void add_block(struct runtime *rt, struct ccp_span name, const struct provider_settings *s)
+{
+    struct provider *p = &rt->providers[rt->provider_count++];
+    const struct ccp_provider *def = compat_provider((enum ccp_format)s->format);
+    *p = (struct provider){.id = name,
+                           .prefix = s->prefix.n != 0 ? s->prefix : name,
+                           .label = ccp_span_z(def->label),
+                           .def = def,
+                           .formats = def->formats,
+                           .enabled = s->enabled,
+                           .s = *s};
+    resolve(rt, p, arena_printf(arena_of(rt), "providers.%.*s", CCP_FMT(name)).p);
+}
+
+bool providers_resolve(struct runtime *rt)
+{
+    struct ccp_span names[256];
+    size_t blocks = config_tables(rt->config, "providers", names, 256);
+    rt->providers = arena_zalloc(arena_of(rt), (rt->plugin_count + blocks) * sizeof(struct provider));
+    if (rt->providers == NULL)
+        return false;
+    for (size_t i = 0; i < rt->plugin_count; i++)
+        add_plugin_provider(rt, i);
+    for (size_t i = 0; i < blocks; i++) {
+        struct config_section section;
+        if (!section_of_block(rt->config, names[i], &section))
+            return false;
+        config_bind(rt->config, &section);
+        add_block(rt, names[i], section.target);
+    }
+    providers_check_names(rt);
+    return true;
+}
+
+static bool segment_ok(struct ccp_span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!(s.p[i] == '-' || s.p[i] == '_' || (s.p[i] >= '0' && s.p[i] <= '9') ||
+              ((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z')))
+            return false;
+    return s.n != 0 && s.n <= 64;
+}
+
+static bool reserved(struct ccp_span s)
+{
+    static const char *const words[] = {"health", "plugins", "metrics", "usage",   "events", "permissions",
+                                        "v1",     "v1beta",  "v1alpha", "raw",     "status"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (ccp_span_is(s, words[i]))
+            return true;
+    return false;
+}
+
+void providers_check_names(struct runtime *rt)
+{
+    for (size_t i = 0; i < rt->provider_count; i++) {
+        struct provider *p = &rt->providers[i];
+        if (p->def != compat_provider(CCP_FORMAT_ANTHROPIC) && p->def != compat_provider(CCP_FORMAT_OPENAI_CHAT) &&
+            p->def != compat_provider(CCP_FORMAT_OPENAI_RESPONSES) && p->def != compat_provider(CCP_FORMAT_GEMINI))
+            continue;
+        const char *path = arena_printf(arena_of(rt), "providers.%.*s", CCP_FMT(p->id)).p;
+        if (!segment_ok(p->id) || !segment_ok(p->prefix))
+            config_fault(rt->config, path, "prefix", false, "names and prefixes are letters, digits, - and _");
+        if (reserved(p->id) || reserved(p->prefix))
+            config_fault(rt->config, path, "prefix", false, "\"%.*s\" is reserved",
+                         CCP_FMT(reserved(p->id) ? p->id : p->prefix));
+        for (size_t k = 0; k < i; k++) {
+            struct provider *o = &rt->providers[k];
+            if (ccp_span_eq(p->id, o->id) || ccp_span_eq(p->prefix, o->prefix) || ccp_span_eq(p->id, o->prefix) ||
+                ccp_span_eq(p->prefix, o->id))
+                config_fault(rt->config, path, "prefix", false, "\"%.*s\" is taken by provider %.*s",
+                             CCP_FMT(p->prefix), CCP_FMT(o->id));
+        }
+    }
+}
+
+bool providers_load_trust(struct runtime *rt, struct ccp_span *why)
+{
+    const char *text = NULL;
+    struct ccp_span file = rt->settings.upstream.ca_file;
+    rt->trust = trust_load(file.n != 0 ? file.p : NULL, &text);
+    if (rt->trust == NULL) {
+        *why = arena_printf(arena_of(rt), "upstream.ca_file: %s", text);
+        return false;
+    }
+    for (size_t i = 0; i < rt->provider_count; i++) {
+        struct provider *p = &rt->providers[i];
+        if (p->s.ca_file.n == 0)
+            continue;
+        p->trust = trust_load(p->s.ca_file.p, &text);
+        if (p->trust == NULL) {
+            *why = arena_printf(arena_of(rt), "ca_file of provider %.*s: %s", CCP_FMT(p->id), text);
+            return false;
+        }
+    }
+    return true;
+}
