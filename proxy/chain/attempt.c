@@ -1,0 +1,337 @@
+/*
+ * The attempt: credential, upstream request, transport, and the judgement of the answer's head before a byte
+ * of it reaches the client.
+ */
+#include <base/clock.h>
+#include <chain/exchange_impl.h>
+#include <wire/headers.h>
+#include <wire/json.h>
+
+/* -- the upstream request -- */
+
+static bool versioned(const struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    if (p->formats & (1u << x->route.format))
+        return format_versioned(x->route.format);
+    return (p->formats & (CCP_SPEAKS(OPENAI_CHAT) | CCP_SPEAKS(OPENAI_RESPONSES))) != 0;
+}
+
+/* Gemini's model stands in the path; a mapped one replaces it there. */
+static struct ccp_span upstream_path(struct exchange *x)
+{
+    const struct route *r = &x->route;
+    struct ccp_span path = r->rest;
+    if (r->op != CCP_OP_RAW && versioned(x) && ccp_span_starts(path, CCP_SPAN("/v1/")))
+        path = ccp_span_skip(path, 3);
+    bool mapped = r->format == CCP_FORMAT_GEMINI && r->path_model.n != 0 &&
+                  !ccp_span_eq(x->client_model, x->upstream_model);
+    if (!mapped)
+        return path;
+    struct ccp_span pieces[] = {
+        ccp_span_of(path.p, (size_t)(r->path_model.p - path.p)),
+        x->upstream_model,
+        ccp_span_skip(path, (size_t)(r->path_model.p - path.p) + r->path_model.n),
+    };
+    return arena_cat(&x->arena, pieces, 3);
+}
+
+/* A key in the query is a client's credential: only passthrough lets it go on. */
+static struct ccp_span upstream_query(struct exchange *x)
+{
+    if (x->route.format == CCP_FORMAT_GEMINI && x->route.provider->auth != AUTH_PASSTHROUGH)
+        return url_query_remove(&x->arena, x->query, CCP_SPAN("key"));
+    return x->query;
+}
+
+static bool build_url(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    struct ccp_span query = upstream_query(x);
+    struct ccp_span base = p->def->transport != NULL ? CCP_SPAN("") : p->s.base_url;
+    while (base.n != 0 && base.p[base.n - 1] == '/')
+        base.n--;
+    struct ccp_span pieces[] = {base, upstream_path(x), query.n != 0 ? CCP_SPAN("?") : CCP_SPAN(""), query};
+    for (size_t i = 0; i < pieces[1].n; i++)
+        if ((unsigned char)pieces[1].p[i] <= 0x20 || (unsigned char)pieces[1].p[i] >= 0x7f) {
+            exchange_fail(x, CCP_BAD_REQUEST, "the model name cannot stand in a URL");
+            return false;
+        }
+    for (size_t i = 0; i < query.n; i++)
+        if ((unsigned char)query.p[i] <= 0x20 || (unsigned char)query.p[i] >= 0x7f) {
+            exchange_fail(x, CCP_BAD_REQUEST, "the query has characters that must be percent-encoded");
+            return false;
+        }
+    x->up.url = arena_cat(&x->arena, pieces, 4);
+    return x->up.url.p != NULL;
+}
+
+static bool build_body(struct exchange *x)
+{
+    x->up.body[0] = x->body;
+    x->up.body_pieces = x->body.n != 0;
+    if (x->model_raw.n == 0 || ccp_span_eq(x->client_model, x->upstream_model))
+        return true;
+    struct ccp_span quoted = json_quote(&x->arena, x->upstream_model);
+    if (quoted.p == NULL)
+        return false;
+    json_splice(x->body, x->model_raw, quoted, x->up.body);
+    x->up.body_pieces = 3;
+    return true;
+}
+
+static bool set_by_operator(const struct provider *p, struct ccp_span name)
+{
+    for (size_t i = 0; i < p->s.headers.n; i++)
+        if (ccp_span_ieq(p->s.headers.v[i].name, name))
+            return true;
+    return false;
+}
+
+static bool goes_upstream(const struct exchange *x, const struct ccp_header *h)
+{
+    if (headers_credential(h->name))
+        return x->route.provider->auth == AUTH_PASSTHROUGH && !ccp_span_is(h->name, "cookie") &&
+               !ccp_span_is(h->name, "x-ccproxy-token") && !set_by_operator(x->route.provider, h->name);
+    if (x->body_decoded && ccp_span_is(h->name, "content-encoding"))
+        return false;
+    return !headers_hop_by_hop(h->name, x->connection) && headers_forward_request(h->name) &&
+           !set_by_operator(x->route.provider, h->name);
+}
+
+static struct ccp_span lower(struct exchange *x, struct ccp_span name)
+{
+    struct ccp_span copy = arena_dup(&x->arena, name);
+    char *p = (char *)copy.p;
+    for (size_t i = 0; i < copy.n; i++)
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] |= 0x20;
+    return copy;
+}
+
+static size_t defaults(const struct provider *p)
+{
+    size_t n = 0;
+    while (p->def->headers != NULL && p->def->headers[n].name.n != 0)
+        n++;
+    return n;
+}
+
+static bool build_headers(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    size_t n = 0, own = defaults(p);
+    struct ccp_header *h =
+        arena_alloc(&x->arena, (x->header_count + p->s.headers.n + own + 2) * sizeof(*h));
+    if (h == NULL)
+        return false;
+    for (size_t i = 0; i < x->header_count; i++)
+        if (goes_upstream(x, &x->headers[i]))
+            h[n++] = x->headers[i];
+    for (size_t i = 0; i < own; i++)
+        if (headers_get(h, n, p->def->headers[i].name).p == NULL && !set_by_operator(p, p->def->headers[i].name))
+            h[n++] = p->def->headers[i];
+    for (size_t i = 0; i < p->s.headers.n; i++)
+        h[n++] = (struct ccp_header){lower(x, p->s.headers.v[i].name), p->s.headers.v[i].value};
+    h[n++] = (struct ccp_header){CCP_SPAN("accept-encoding"), CCP_SPAN("identity")};
+    x->up.headers = h;
+    x->up.header_count = n;
+    return true;
+}
+
+/* -- the credential -- */
+
+static bool client_credential_left(const struct exchange *x)
+{
+    for (size_t i = 0; i < x->header_count; i++)
+        if (headers_credential(x->headers[i].name) && !ccp_span_is(x->headers[i].name, "cookie"))
+            return true;
+    return x->route.format == CCP_FORMAT_GEMINI && url_query_get(x->query, CCP_SPAN("key")).p != NULL;
+}
+
+static const struct ccp_header *key_header(const struct exchange *x)
+{
+    const struct ccp_provider *def = x->route.provider->def;
+    const struct ccp_header *h = &def->key_header[x->route.format];
+    for (int f = 0; h->name.n == 0 && f < CCP_FORMAT_COUNT; f++)
+        h = &def->key_header[f];
+    return h;
+}
+
+static bool acquire(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    if (p->auth == AUTH_PASSTHROUGH && !client_credential_left(x)) {
+        exchange_fail(x, CCP_UNAUTHORIZED,
+                      "provider %.*s passes the client's own credential on, and none is left; when a ccproxy key is "
+                      "needed too, send that as x-ccproxy-token",
+                      CCP_FMT(p->id));
+        return false;
+    }
+    if (!p->usable) {
+        exchange_fail(x, CCP_LOGIN_REQUIRED, "provider %.*s has no usable credential: %.*s", CCP_FMT(p->id),
+                      CCP_FMT(p->unusable));
+        return false;
+    }
+    if (p->auth == AUTH_API_KEY) {
+        x->up.credential = p->s.api_key;
+        x->up.credential_header = key_header(x)->name;
+        x->up.credential_prefix = key_header(x)->value;
+    }
+    return true;
+}
+
+static bool build(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    x->up = (struct ccp_upstream_request){
+        .method = x->req.method,
+        .limits = p->limits,
+        .proxy = p->proxy,
+        .no_proxy = p->no_proxy,
+        .allow_private = p->allow_private,
+        .literal_host = p->literal_host,
+        .http2 = p->s.http2 || x->rt->settings.upstream.http2,
+        .trust = p->trust != NULL ? p->trust : x->rt->trust,
+    };
+    if (!acquire(x))
+        return false;
+    if (!build_url(x) || !build_headers(x) || !build_body(x)) {
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return false;
+    }
+    return p->def->prepare == NULL || p->def->prepare(p->self, &x->pub, &x->up) == CCP_OK;
+}
+
+/* -- the answer's head -- */
+
+static bool own_key_refused(const struct exchange *x, int status)
+{
+    return status == 401 && x->route.provider->auth == AUTH_API_KEY;
+}
+
+static void refuse(struct exchange *x)
+{
+    x->upstream_refused = true;
+    exchange_fail(x, CCP_LOGIN_REQUIRED,
+                  "provider %.*s refused the configured key (401): set %s.%.*s.api_key to a valid one",
+                  CCP_FMT(x->route.provider->id),
+                  runtime_plugin(x->rt, x->route.provider->id) != NULL ? "plugins" : "providers",
+                  CCP_FMT(x->route.provider->id));
+}
+
+static bool copy_header(struct exchange *x, const struct ccp_header *h)
+{
+    struct ccp_span pieces[] = {h->name, h->value};
+    struct ccp_span both = arena_cat(&x->arena, pieces, 2);
+    if (both.p == NULL)
+        return false;
+    return answer_header(x, ccp_span_of(both.p, h->name.n), ccp_span_skip(both, h->name.n));
+}
+
+static size_t content_length(const struct ccp_header *h, size_t n)
+{
+    struct ccp_span text = headers_get(h, n, CCP_SPAN("content-length"));
+    size_t value = 0;
+    if (text.n == 0 || text.n > 18)
+        return SIZE_MAX;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return SIZE_MAX;
+        value = value * 10 + (size_t)(text.p[i] - '0');
+    }
+    return value;
+}
+
+static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
+{
+    struct exchange *x = arg;
+    if (x->state != X_UPSTREAM)
+        return;
+    x->upstream_head_us = clock_us() - x->started_us;
+    if (own_key_refused(x, status)) {
+        refuse(x);
+        return;
+    }
+    hooks_emit(x, CCP_EVENT_PROVIDER_ANSWERED);
+    struct ccp_span connection = headers_get(h, n, CCP_SPAN("connection"));
+    for (size_t i = 0; i < n; i++)
+        if (!headers_hop_by_hop(h[i].name, connection) && headers_forward_response(h[i].name) &&
+            headers_name_ok(h[i].name) && headers_value_ok(h[i].value) && !copy_header(x, &h[i])) {
+            x->upstream_refused = true;
+            exchange_fail(x, CCP_OVERLOADED, "out of memory");
+            return;
+        }
+    struct ccp_span type = headers_get(h, n, CCP_SPAN("content-type"));
+    x->sse = type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
+    bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
+    answer_head(x, status, empty ? 0 : content_length(h, n));
+    pipe_open(x);
+}
+
+static enum ccp_push on_body(void *arg, struct ccp_span bytes)
+{
+    struct exchange *x = arg;
+    if (x->state != X_ANSWERING)
+        return CCP_PUSH_MORE; /* refused: its body is of no interest, the end is coming */
+    enum ccp_push result = pipe_body(x, bytes);
+    x->paused = result == CCP_PUSH_PAUSE;
+    if (result == CCP_PUSH_GONE) {
+        x->transfer = NULL;
+        exchange_finish(x);
+    }
+    return result;
+}
+
+static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
+{
+    struct exchange *x = arg;
+    x->transfer = NULL;
+    if (x->state == X_FINISHING)
+        return;
+    if (x->upstream_refused) {
+        answer_failure(x);
+    } else if (x->state == X_ANSWERING) {
+        pipe_done(x, status, why);
+    } else {
+        exchange_fail(x, status != CCP_OK ? status : CCP_UPSTREAM, "provider %.*s: %.*s",
+                      CCP_FMT(x->route.provider->id), CCP_FMT(why));
+        answer_failure(x);
+    }
+}
+
+static const struct ccp_transfer_events events = {on_head, on_body, on_done};
+
+enum ccp_verdict attempt_start(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    if (!build(x))
+        return CCP_FAILED;
+    hooks_emit(x, CCP_EVENT_PROVIDER_PREPARED);
+    x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
+    x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;
+    exchange_state(x, X_UPSTREAM);
+    x->attempts++;
+    x->transfer = x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
+    if (x->transfer == NULL) {
+        exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
+        return CCP_FAILED;
+    }
+    return CCP_WAIT;
+}
+
+void attempt_stop(struct exchange *x)
+{
+    struct ccp_transfer *t = x->transfer;
+    x->transfer = NULL;
+    if (t != NULL)
+        x->transport->cancel(x->transport_self, t);
+}
+
+void chain_writable(struct exchange *x)
+{
+    if (!x->paused || x->transfer == NULL)
+        return;
+    x->paused = false;
+    x->transport->resume(x->transport_self, x->transfer);
+}

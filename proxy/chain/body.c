@@ -1,0 +1,86 @@
+/*
+ * Reading the request body: one validating scan that finds the model and the stream flag, nothing else.
+ *
+ * A coded body is decoded only when something must be read from it; otherwise it goes upstream as it came.
+ */
+#include <chain/exchange_impl.h>
+#include <wire/headers.h>
+#include <wire/json.h>
+
+static void free_buffer(void *arg)
+{
+    buf_release(arg);
+}
+
+static bool decode(struct exchange *x, enum coding coding)
+{
+    struct ccp_buf *out = arena_alloc(&x->arena, sizeof(*out));
+    if (out == NULL || !arena_defer(&x->arena, free_buffer, out)) {
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return false;
+    }
+    buf_init(out, x->rt->settings.server.max_body_bytes);
+    enum ccp_status status = coding_decode(coding, x->req.body, 100, out);
+    if (status != CCP_OK) {
+        exchange_fail(x, status, status == CCP_TOO_LARGE ? "the decoded request body is too large"
+                                                         : "the request body does not match its content-encoding");
+        return false;
+    }
+    x->body = buf_span(out);
+    x->body_decoded = true;
+    return true;
+}
+
+static bool has_model(const struct exchange *x)
+{
+    return x->route.op == CCP_OP_GENERATE || x->route.op == CCP_OP_COUNT || x->route.op == CCP_OP_EMBED;
+}
+
+static bool take_model(struct exchange *x, struct ccp_span raw)
+{
+    if (raw.p == NULL)
+        return true;
+    if (raw.n < 2 || raw.p[0] != '"') {
+        exchange_fail(x, CCP_BAD_REQUEST, "model is not a string");
+        return false;
+    }
+    x->model_raw = raw;
+    x->client_model = json_text(&x->arena, raw);
+    if (x->client_model.p == NULL)
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+    return x->client_model.p != NULL;
+}
+
+static bool scan(struct exchange *x)
+{
+    static const struct ccp_span keys[] = {CCP_LIT("model"), CCP_LIT("stream")};
+    struct ccp_span values[2];
+    struct ccp_json_error error;
+    if (json_scan(x->body, keys, values, 2, &error) != CCP_OK) {
+        exchange_fail(x, CCP_BAD_JSON, "the request body is not valid JSON: %s at line %zu, column %zu (byte %zu)",
+                      error.what, error.line, error.column, error.offset);
+        return false;
+    }
+    x->wants_stream = values[1].p != NULL && ccp_span_is(values[1], "true");
+    return x->route.format == CCP_FORMAT_GEMINI || take_model(x, values[0]);
+}
+
+bool body_read(struct exchange *x, bool needed)
+{
+    if (x->route.format == CCP_FORMAT_GEMINI && x->route.path_model.n != 0) {
+        x->client_model = url_decode(&x->arena, x->route.path_model);
+        x->wants_stream = x->route.stream_path;
+    }
+    enum coding coding = coding_of(headers_get(x->headers, x->header_count, CCP_SPAN("content-encoding")));
+    if (coding == CODING_UNKNOWN) {
+        exchange_fail(x, CCP_BAD_ENCODING, "this content-encoding is not supported; use gzip, zstd or none");
+        return false;
+    }
+    if (!has_model(x))
+        return true;
+    if (coding != CODING_IDENTITY && !needed)
+        return true;
+    if (coding != CODING_IDENTITY && !decode(x, coding))
+        return false;
+    return scan(x);
+}

@@ -1,0 +1,151 @@
+/*
+ * Core middleware, order 50: who is the client? And, after routing: may it do this?
+ *
+ * A client shows its ccproxy key in one of several places; one match is enough. Everything that matched is
+ * taken out of the exchange, so that it cannot travel upstream; what did not match stays and is the client's
+ * own credential under `passthrough`. Every key is compared with every candidate in constant time.
+ */
+#include <base/secret.h>
+#include <chain/exchange_impl.h>
+#include <wire/headers.h>
+
+static const struct security_key default_key = {.name = CCP_LIT("default")};
+
+static bool keys_configured(const struct security_settings *s)
+{
+    return s->auth_token != NULL || s->keys.n != 0;
+}
+
+/* No early exit: the time does not tell which key was close. */
+static const struct security_key *match(const struct security_settings *s, struct ccp_span candidate)
+{
+    const struct security_key *found = NULL, *keys = s->keys.v;
+    if (candidate.n == 0)
+        return NULL;
+    if (secret_equals(s->auth_token, candidate))
+        found = &default_key;
+    for (size_t i = 0; i < s->keys.n; i++)
+        if (secret_equals(keys[i].token, candidate))
+            found = &keys[i];
+    return found;
+}
+
+static struct ccp_span bearer(struct ccp_span value)
+{
+    if (value.n > 7 && ccp_span_ieq(ccp_span_of(value.p, 7), CCP_SPAN("Bearer ")))
+        return ccp_span_trim(ccp_span_skip(value, 7));
+    return (struct ccp_span){"", 0};
+}
+
+static bool is_candidate(struct ccp_span name, struct ccp_span value, struct ccp_span *candidate)
+{
+    *candidate = value;
+    if (ccp_span_is(name, "authorization")) {
+        *candidate = bearer(value);
+        return true;
+    }
+    return ccp_span_is(name, "x-ccproxy-token") || ccp_span_is(name, "x-api-key") ||
+           ccp_span_is(name, "x-goog-api-key");
+}
+
+/* Looks at every header, drops those that matched and x-ccproxy-token in any case. */
+static void judge_headers(struct exchange *x, const struct security_settings *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < x->header_count; i++) {
+        struct ccp_span candidate;
+        bool drop = ccp_span_is(x->headers[i].name, "x-ccproxy-token");
+        if (is_candidate(x->headers[i].name, x->headers[i].value, &candidate)) {
+            const struct security_key *key = match(s, candidate);
+            if (key != NULL) {
+                x->key = key;
+                drop = true;
+            }
+        }
+        if (!drop)
+            x->headers[kept++] = x->headers[i];
+    }
+    x->header_count = kept;
+}
+
+static void judge_query(struct exchange *x, const struct security_settings *s)
+{
+    if (x->route.format != CCP_FORMAT_GEMINI && x->route.op != CCP_OP_MODELS && x->route.op != CCP_OP_MODEL)
+        return;
+    struct ccp_span value = url_query_get(x->query, CCP_SPAN("key"));
+    const struct security_key *key = value.p != NULL ? match(s, url_decode(&x->arena, value)) : NULL;
+    if (key == NULL)
+        return;
+    x->key = key;
+    x->query = url_query_remove(&x->arena, x->query, CCP_SPAN("key"));
+}
+
+static bool admin_key_exists(const struct security_settings *s)
+{
+    const struct security_key *keys = s->keys.v;
+    for (size_t i = 0; i < s->keys.n; i++)
+        if (keys[i].admin)
+            return true;
+    return false;
+}
+
+static enum ccp_verdict on_request(void *self, struct ccp_exchange *pub)
+{
+    struct exchange *x = exchange_of(pub);
+    const struct security_settings *s = &x->rt->settings.security;
+    judge_headers(x, s);
+    judge_query(x, s);
+    x->authenticated = x->key != NULL || !keys_configured(s);
+    x->admin = x->key != NULL ? x->key->admin : x->req.unix_socket && !admin_key_exists(s);
+    if (x->authenticated || x->route.public)
+        return CCP_NEXT;
+    if (x->rt->settings.security.auth_token == NULL && s->keys.n == 0)
+        return CCP_NEXT;
+    /* The same answer for a missing, a malformed and an unknown key. */
+    answer_header(x, CCP_SPAN("www-authenticate"), CCP_SPAN("Bearer realm=\"ccproxy\""));
+    exchange_fail(x, CCP_UNAUTHORIZED,
+                  "missing or invalid ccproxy key: send it as x-ccproxy-token, Authorization: Bearer, x-api-key or "
+                  "x-goog-api-key");
+    return CCP_FAILED;
+}
+
+/* An entry is an exact name, or a prefix that ends in '*'. */
+static bool listed(const struct ccp_list *list, struct ccp_span a, struct ccp_span b)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct ccp_span e = list->v[i];
+        if (ccp_span_eq(e, a) || ccp_span_eq(e, b))
+            return true;
+        if (e.n != 0 && e.p[e.n - 1] == '*' &&
+            (ccp_span_starts(a, ccp_span_of(e.p, e.n - 1)) || ccp_span_starts(b, ccp_span_of(e.p, e.n - 1))))
+            return true;
+    }
+    return list->n == 0;
+}
+
+bool auth_scope(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    if (x->key == NULL)
+        return true;
+    if (!listed(&x->key->providers, p->id, p->prefix)) {
+        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" may not use provider %.*s", CCP_FMT(x->key->name), CCP_FMT(p->id));
+        return false;
+    }
+    if (x->key->models.n == 0)
+        return true;
+    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_RAW) {
+        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" is limited to certain models; this route names none",
+                      CCP_FMT(x->key->name));
+        return false;
+    }
+    if (x->client_model.n != 0 && !listed(&x->key->models, x->client_model, x->upstream_model)) {
+        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" may not use model %.*s", CCP_FMT(x->key->name),
+                      (int)(x->client_model.n < 200 ? x->client_model.n : 200), x->client_model.p);
+        return false;
+    }
+    return true;
+}
+
+const struct ccp_middleware core_auth = {
+    .name = "auth", .layer = CCP_LAYER_CORE, .order = 50, .on_request = on_request};

@@ -1,0 +1,219 @@
+/*
+ * Life of an exchange: made for a request, ended once, whatever happened. Also the worker's bookkeeping.
+ *
+ * exchange_end is the only clean-up path. It never runs inside a callback of the transport or the responder:
+ * exchange_finish queues it for the loop's next turn, and chain_client_gone comes from the connection's side.
+ */
+#include <base/assert.h>
+#include <base/clock.h>
+#include <base/fault.h>
+#include <chain/exchange_impl.h>
+
+/* Room for headers, URL, local answers and per-event work; the request body is the connection's. */
+#define ARENA_EXTRA (4u * 1024 * 1024)
+
+static const unsigned char legal[X_STATES] = {
+    [X_NEW] = 1 << X_ENTERING | 1 << X_FINISHING,
+    [X_ENTERING] = 1 << X_PARKED | 1 << X_UPSTREAM | 1 << X_ANSWERING | 1 << X_FINISHING,
+    [X_PARKED] = 1 << X_ENTERING | 1 << X_ANSWERING | 1 << X_FINISHING,
+    [X_UPSTREAM] = 1 << X_ANSWERING | 1 << X_FINISHING,
+    [X_ANSWERING] = 1 << X_FINISHING,
+    [X_FINISHING] = 0,
+};
+
+void exchange_state(struct exchange *x, enum exchange_state to)
+{
+    CCP_ASSERT(legal[x->state] & (1 << to));
+    x->state = to;
+}
+
+void exchange_vfail(struct exchange *x, enum ccp_status status, const char *fmt, va_list ap)
+{
+    if (x->status != CCP_OK)
+        return;
+    x->status = status;
+    x->error = arena_vprintf(&x->arena, fmt, ap);
+    if (x->error.p == NULL)
+        x->error = CCP_SPAN("out of memory");
+}
+
+void exchange_fail(struct exchange *x, enum ccp_status status, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    exchange_vfail(x, status, fmt, ap);
+    va_end(ap);
+}
+
+static void snapshot_release(struct snapshot *s)
+{
+    if (--s->users != 0)
+        return;
+    runtime_unref(s->rt);
+    free(s);
+}
+
+static void unwind(struct exchange *x)
+{
+    while (x->entered != 0) {
+        const struct middleware_entry *m = &x->rt->chain[--x->entered];
+        if (m->m->on_end != NULL)
+            m->m->on_end(m->self, &x->pub);
+    }
+}
+
+static void exchange_end(struct exchange *x)
+{
+    struct chain_worker *w = x->w;
+    attempt_stop(x);
+    pipe_close(x);
+    if (x->park_cancel != NULL) {
+        void (*cancel)(void *) = x->park_cancel;
+        x->park_cancel = NULL;
+        cancel(x->park_arg);
+    }
+    unwind(x);
+    if (x->status == CCP_OK && !x->complete)
+        exchange_fail(x, CCP_CLIENT_GONE, "the client went away");
+    hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED);
+    loop_task_cancel(w->loop, &x->task);
+    arena_end(&x->arena);
+    *x->prev = x->next;
+    if (x->next != NULL)
+        x->next->prev = x->prev;
+    w->in_flight--;
+    const struct chain_responder *responder = x->client_gone ? NULL : x->responder;
+    void *client = x->client;
+    snapshot_release(x->snap);
+    free(x);
+    if (responder != NULL)
+        responder->ended(client);
+}
+
+static void run_task(struct loop_task *task)
+{
+    struct exchange *x = (struct exchange *)((char *)task - offsetof(struct exchange, task));
+    if (x->state == X_NEW)
+        run_start(x);
+    else if (x->state == X_PARKED)
+        run_continue(x, x->resumed);
+    else if (x->state == X_FINISHING)
+        exchange_end(x);
+}
+
+void exchange_finish(struct exchange *x)
+{
+    if (x->state != X_FINISHING)
+        exchange_state(x, X_FINISHING);
+    loop_soon(x->w->loop, &x->task);
+}
+
+struct exchange *chain_begin(struct chain_worker *w, const struct chain_request *request,
+                             const struct chain_responder *responder, void *self)
+{
+    struct exchange *x = CCP_FAULT("chain.begin") ? NULL : calloc(1, sizeof(*x));
+    if (x == NULL)
+        return NULL;
+    x->pub.api = &chain_api;
+    x->w = w;
+    x->snap = w->current;
+    x->snap->users++;
+    x->rt = x->snap->rt;
+    x->responder = responder;
+    x->client = self;
+    x->req = *request;
+    x->body = request->body;
+    x->started_us = clock_us();
+    x->task.run = run_task;
+    arena_init(&x->arena, &w->cache, x->rt->settings.server.max_body_bytes * 2 + ARENA_EXTRA);
+    buf_init(&x->held, 16 * 1024);
+    x->next = w->first;
+    x->prev = &w->first;
+    if (x->next != NULL)
+        x->next->prev = &x->next;
+    w->first = x;
+    w->in_flight++;
+    loop_soon(w->loop, &x->task);
+    return x;
+}
+
+void chain_client_gone(struct exchange *x)
+{
+    x->client_gone = true;
+    exchange_end(x);
+}
+
+struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transport *http, void *http_self,
+                                      struct runtime *runtime)
+{
+    struct chain_worker *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        runtime_unref(runtime);
+        return NULL;
+    }
+    w->loop = loop;
+    w->http = http;
+    w->http_self = http_self;
+    arena_cache_init(&w->cache, 256);
+    chain_worker_set_runtime(w, runtime);
+    if (w->current == NULL) {
+        chain_worker_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime)
+{
+    struct snapshot *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        runtime_unref(runtime);
+        return;
+    }
+    *s = (struct snapshot){runtime, 1, w};
+    if (w->current != NULL)
+        snapshot_release(w->current);
+    w->current = s;
+}
+
+struct runtime *chain_worker_runtime(struct chain_worker *w)
+{
+    return w->current->rt;
+}
+
+void chain_worker_free(struct chain_worker *w)
+{
+    CCP_ASSERT(w->in_flight == 0);
+    if (w->current != NULL)
+        snapshot_release(w->current);
+    arena_cache_release(&w->cache);
+    free(w);
+}
+
+void chain_drain(struct chain_worker *w)
+{
+    w->draining = true;
+}
+
+void chain_abort_all(struct chain_worker *w)
+{
+    struct exchange *next;
+    for (struct exchange *x = w->first; x != NULL; x = next) {
+        next = x->next;
+        if (x->state == X_FINISHING)
+            continue;
+        if (x->state == X_NEW) { /* not looked at yet: its first turn will refuse it */
+            x->req.refusal = CCP_SHUTTING_DOWN;
+            x->req.refusal_text = CCP_SPAN("ccproxy is shutting down");
+            continue;
+        }
+        attempt_stop(x);
+        exchange_fail(x, CCP_SHUTTING_DOWN, "ccproxy is shutting down");
+        answer_failure(x);
+    }
+}
+
+size_t chain_in_flight(const struct chain_worker *w)
+{
+    return w->in_flight;
+}

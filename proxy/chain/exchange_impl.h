@@ -1,0 +1,187 @@
+/*
+ * The exchange, seen from inside the chain.
+ *
+ * One struct, one owner (its worker), one arena. State moves only through exchange_state(), which asserts the
+ * legal edges; every way to end leads through exchange_finish() -> exchange_end(), once.
+ */
+#ifndef CHAIN_EXCHANGE_IMPL_H
+#define CHAIN_EXCHANGE_IMPL_H
+
+#include <base/arena.h>
+#include <base/loop.h>
+#include <chain/chain.h>
+#include <format/format.h>
+#include <plugin/runtime.h>
+#include <wire/coding.h>
+#include <wire/sse.h>
+
+/* A runtime as one worker holds it: counted without atomics while exchanges use it. */
+struct snapshot {
+    struct runtime *rt;
+    size_t users; /* exchanges, plus one while it is the worker's current one */
+    struct chain_worker *w;
+};
+
+struct chain_worker {
+    struct loop *loop;
+    const struct ccp_transport *http;
+    void *http_self;
+    struct snapshot *current;
+    struct arena_cache cache;
+    struct exchange *first; /* all that run */
+    size_t in_flight;
+    bool draining;
+    unsigned char random[256]; /* for request ids */
+    size_t random_left;
+};
+
+enum exchange_state {
+    X_NEW,      /* waits for its first turn */
+    X_ENTERING, /* middlewares run */
+    X_PARKED,   /* one of them waits */
+    X_UPSTREAM, /* the upstream request is under way, no head yet */
+    X_ANSWERING, /* the head went to the client */
+    X_FINISHING, /* nothing more will be sent; the end is queued */
+    X_STATES
+};
+
+/* What the path said. */
+struct route {
+    struct provider *provider; /* from the prefix, or chosen by model */
+    struct ccp_span prefix;    /* "claude" or empty */
+    struct ccp_span rest;      /* canonical path after the prefix, "/v1/messages" */
+    enum ccp_format format;    /* the client's; CCP_FORMAT_NONE for local routes */
+    enum ccp_op op;
+    bool local;                /* answered here: health, plugins, root */
+    bool public;               /* no key needed */
+    bool stream_path;          /* Gemini streamGenerateContent */
+    struct ccp_span path_model; /* Gemini: model within rest */
+    const char *allow;         /* set when the path exists but not with this method */
+    const char *hint;          /* text for an unknown path that is nearly right */
+};
+
+struct exchange {
+    struct ccp_exchange pub; /* first */
+    struct chain_worker *w;
+    struct snapshot *snap;
+    struct runtime *rt;
+    struct exchange *next, **prev; /* in w->first */
+    struct arena arena;
+    enum exchange_state state;
+    struct loop_task task; /* start, resume or end, by state */
+    const struct chain_responder *responder;
+    void *client;
+    bool client_gone;
+    struct chain_request req;
+    uint64_t started_us, first_byte_us, upstream_head_us;
+
+    struct ccp_span raw_query, path, query, request_id;
+    struct ccp_header *headers; /* the client's, without what matched a key */
+    size_t header_count;
+    struct ccp_span connection; /* value of Connection, for hop-by-hop */
+
+    struct route route;
+    const struct security_key *key; /* NULL = none presented or none configured */
+    bool authenticated, admin;
+    struct ccp_span body;           /* decoded when it had to be read */
+    bool body_decoded;
+    struct ccp_span model_raw;      /* JSON string in body, with quotes; empty = none */
+    struct ccp_span client_model, upstream_model;
+    bool wants_stream;
+
+    size_t entered;
+    void (*park_cancel)(void *arg);
+    void *park_arg;
+    enum ccp_verdict resumed;
+
+    enum ccp_status status; /* first failure */
+    struct ccp_span error;
+    struct ccp_response_head head;
+    bool head_sent, complete; /* complete: the client got a whole answer */
+    uint64_t bytes_out;
+    struct ccp_stage terminal;
+    struct ccp_stage *stages; /* first stage to receive upstream bytes */
+
+    const struct ccp_transport *transport;
+    void *transport_self;
+    struct ccp_transfer *transfer;
+    struct ccp_upstream_request up;
+    int attempts;
+    bool upstream_refused; /* the head was judged as our failure; its body is ignored */
+    bool paused;
+
+    bool sse;                 /* the answer is an event stream */
+    struct sse_boundary boundary;
+    struct format_tail tail;
+    struct ccp_buf held;      /* an unfinished event, kept back so that a cut never looks like an event */
+    bool split;               /* an event too large to hold is partly out */
+    struct loop_timer keepalive;
+    uint64_t last_byte_ms;
+};
+
+static inline struct exchange *exchange_of(struct ccp_exchange *pub)
+{
+    return (struct exchange *)pub;
+}
+
+/* exchange.c */
+void exchange_state(struct exchange *x, enum exchange_state to);
+/* Records the first failure; the text is copied into the arena. */
+void exchange_fail(struct exchange *x, enum ccp_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void exchange_vfail(struct exchange *x, enum ccp_status status, const char *fmt, va_list ap);
+/* Nothing more will be sent: queues the end. */
+void exchange_finish(struct exchange *x);
+
+/* run.c */
+void run_start(struct exchange *x);
+void run_continue(struct exchange *x, enum ccp_verdict verdict);
+
+/* hooks.c */
+void hooks_emit(struct exchange *x, enum ccp_event event);
+
+/* route.c: path and method to route; never fails, unknown paths have op NONE and local false. */
+void route_classify(struct exchange *x);
+
+/* router.c: provider and model. False = failed (exchange_fail was called). */
+bool router_choose(struct exchange *x);
+
+/* local.c: health, plugins, root. */
+enum ccp_verdict local_serve(struct exchange *x);
+/* models.c: lists that ccproxy answers itself; false = ask the upstream. */
+bool models_serve(struct exchange *x, enum ccp_verdict *verdict);
+
+/* body.c: reads what must be read of the request body (model, stream). False = failed. */
+bool body_read(struct exchange *x, bool needed);
+
+/* attempt.c */
+enum ccp_verdict attempt_start(struct exchange *x);
+void attempt_stop(struct exchange *x);
+
+/* answer.c: the way to the client. */
+bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value);
+/* Head through the middlewares to the client. content_length SIZE_MAX = unknown. */
+void answer_head(struct exchange *x, int status, size_t content_length);
+enum ccp_push answer_body(struct exchange *x, struct ccp_span bytes, bool last);
+/* A whole local answer. */
+void answer_whole(struct exchange *x, int status, struct ccp_span content_type, struct ccp_span body);
+/* Turns the recorded failure into bytes: a response, an error event, or a broken connection. */
+void answer_failure(struct exchange *x);
+
+/* pipe.c: upstream bytes of a same-format answer. */
+void pipe_open(struct exchange *x);
+enum ccp_push pipe_body(struct exchange *x, struct ccp_span bytes);
+void pipe_done(struct exchange *x, enum ccp_status status, struct ccp_span why);
+void pipe_close(struct exchange *x);
+
+/* core_*.c */
+extern const struct ccp_middleware core_request_id, core_host, core_cors, core_auth;
+/* core_auth.c: may this key use the chosen provider and model? False = failed. */
+bool auth_scope(struct exchange *x);
+/* core_host.c: is this origin one of [cors] origins? */
+bool cors_origin_allowed(const struct exchange *x, struct ccp_span origin);
+
+/* api.c */
+extern const struct ccp_api chain_api;
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * Routes that ccproxy answers itself: root, health, plugins. JSON, without secrets; what needs a key was
+ * checked before.
+ */
+#include <chain/exchange_impl.h>
+#include <wire/headers.h>
+#include <wire/json.h>
+
+#define JSON_TYPE CCP_SPAN("application/json")
+#define HEALTH_TYPE CCP_SPAN("application/health+json")
+
+static bool is_get(const struct exchange *x)
+{
+    return ccp_span_is(x->req.method, "GET") || ccp_span_is(x->req.method, "HEAD");
+}
+
+static enum ccp_verdict send(struct exchange *x, int status, struct ccp_span type, struct ccp_buf *out)
+{
+    if (out->failed) {
+        buf_release(out);
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return CCP_FAILED;
+    }
+    answer_header(x, CCP_SPAN("cache-control"), CCP_SPAN("no-store"));
+    answer_whole(x, status, type, buf_span(out));
+    buf_release(out);
+    return CCP_DONE;
+}
+
+static bool ready(const struct exchange *x)
+{
+    for (size_t i = 0; !x->w->draining && i < x->rt->provider_count; i++)
+        if (x->rt->providers[i].usable)
+            return true;
+    return false;
+}
+
+/* pass: every enabled provider is usable; warn: some; fail: none, or draining. */
+static const char *overall(const struct exchange *x)
+{
+    bool some = false, all = true;
+    for (size_t i = 0; i < x->rt->provider_count; i++) {
+        some = some || x->rt->providers[i].usable;
+        all = all && (x->rt->providers[i].usable || !x->rt->providers[i].enabled);
+    }
+    return !some || x->w->draining ? "fail" : all ? "pass" : "warn";
+}
+
+static void write_check(const struct provider *p, struct ccp_buf *out)
+{
+    buf_addz(out, "\"provider:");
+    buf_add(out, p->id);
+    buf_printf(out, "\":[{\"componentType\":\"component\",\"status\":\"%s\"", p->usable ? "pass" : "fail");
+    if (!p->usable) {
+        buf_addz(out, ",\"output\":");
+        json_quote_to(out, p->unusable);
+    }
+    buf_addz(out, "}]");
+}
+
+static enum ccp_verdict serve_health(struct exchange *x)
+{
+    struct ccp_buf out;
+    bool first = true;
+    buf_init(&out, 1024 * 1024);
+    buf_printf(&out, "{\"status\":\"%s\"", overall(x));
+    if (x->authenticated) {
+        buf_addz(&out, ",\"version\":\"" CCP_VERSION "\",\"checks\":{");
+        for (size_t i = 0; i < x->rt->provider_count; i++) {
+            if (!x->rt->providers[i].enabled)
+                continue;
+            if (!first)
+                buf_addz(&out, ",");
+            first = false;
+            write_check(&x->rt->providers[i], &out);
+        }
+        buf_addz(&out, "}");
+    }
+    buf_addz(&out, "}");
+    return send(x, ready(x) ? 200 : 503, HEALTH_TYPE, &out);
+}
+
+static enum ccp_verdict serve_root(struct exchange *x)
+{
+    struct ccp_buf out;
+    buf_init(&out, 4096);
+    buf_addz(&out, "{\"name\":\"ccproxy\",\"version\":\"" CCP_VERSION "\",\"status\":\"ok\"}");
+    return send(x, 200, JSON_TYPE, &out);
+}
+
+static const char *state_name(enum plugin_state s)
+{
+    return s == PLUGIN_ACTIVE ? "active" : s == PLUGIN_DISABLED ? "disabled" : "failed";
+}
+
+static void write_plugin(const struct plugin_instance *p, struct ccp_buf *out)
+{
+    const struct ccp_plugin *m = p->manifest;
+    buf_printf(out,
+               "{\"name\":\"%s\",\"type\":\"%s\",\"status\":\"%s\",\"version\":\"%s\",\"summary\":", m->name,
+               m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", state_name(p->state), m->version);
+    json_quote_to(out, ccp_span_z(m->summary));
+    if (p->state == PLUGIN_FAILED) {
+        buf_addz(out, ",\"error\":");
+        json_quote_to(out, p->why);
+    }
+    buf_printf(out,
+               ",\"_links\":{\"self\":{\"href\":\"/plugins/%s\"},\"health\":{\"href\":\"/plugins/%s/health\"}}}", m->name,
+               m->name);
+}
+
+static enum ccp_verdict serve_list(struct exchange *x)
+{
+    struct ccp_buf out;
+    buf_init(&out, 1024 * 1024);
+    buf_addz(&out, "{\"plugins\":[");
+    for (size_t i = 0; i < x->rt->plugin_count; i++) {
+        if (i != 0)
+            buf_addz(&out, ",");
+        write_plugin(&x->rt->plugins[i], &out);
+    }
+    buf_printf(&out, "],\"total\":%zu,\"_links\":{\"self\":{\"href\":\"/plugins\"},\"status\":{\"href\":"
+                     "\"/plugins/status\"}}}", x->rt->plugin_count);
+    return send(x, 200, JSON_TYPE, &out);
+}
+
+static enum ccp_verdict serve_status(struct exchange *x)
+{
+    struct ccp_buf out;
+    size_t counts[3] = {0, 0, 0};
+    buf_init(&out, 1024 * 1024);
+    buf_addz(&out, "{\"plugins\":{");
+    for (size_t i = 0; i < x->rt->plugin_count; i++) {
+        counts[x->rt->plugins[i].state]++;
+        buf_printf(&out, "%s\"%s\":\"%s\"", i != 0 ? "," : "", x->rt->plugins[i].manifest->name,
+                   state_name(x->rt->plugins[i].state));
+    }
+    buf_printf(&out, "},\"active\":%zu,\"disabled\":%zu,\"failed\":%zu,\"_links\":{\"self\":{\"href\":"
+                     "\"/plugins/status\"},\"plugins\":{\"href\":\"/plugins\"}}}",
+               counts[PLUGIN_ACTIVE], counts[PLUGIN_DISABLED], counts[PLUGIN_FAILED]);
+    return send(x, 200, JSON_TYPE, &out);
+}
+
+static enum ccp_verdict serve_plugin(struct exchange *x, const struct plugin_instance *p)
+{
+    struct ccp_buf out;
+    buf_init(&out, 1024 * 1024);
+    write_plugin(p, &out);
+    return send(x, 200, JSON_TYPE, &out);
+}
+
+static const char *health_of(struct exchange *x, const struct plugin_instance *p, struct ccp_span *why)
+{
+    if (p->state == PLUGIN_DISABLED)
+        return "unknown";
+    *why = p->why;
+    if (p->state == PLUGIN_FAILED)
+        return "unhealthy";
+    if (p->provider >= 0 && !x->rt->providers[p->provider].usable) {
+        *why = x->rt->providers[p->provider].unusable;
+        return "unhealthy";
+    }
+    if (p->manifest->check != NULL && p->manifest->check(p->self, why) == CCP_HEALTH_FAIL)
+        return "unhealthy";
+    return "healthy";
+}
+
+static enum ccp_verdict serve_plugin_health(struct exchange *x, const struct plugin_instance *p)
+{
+    struct ccp_buf out;
+    struct ccp_span why = {"", 0};
+    const struct ccp_plugin *m = p->manifest;
+    bool provider = p->provider >= 0;
+    const char *status = health_of(x, p, &why);
+    buf_init(&out, 64 * 1024);
+    buf_printf(&out,
+               "{\"plugin\":\"%s\",\"status\":\"%s\",\"adapter_loaded\":%s,\"details\":{\"type\":\"%s\",\"initialized\":%s,"
+               "\"has_adapter\":%s,\"has_detection\":false,\"has_credentials\":%s,\"cli_version\":null,\"cli_path\":null",
+               m->name, status, provider && p->state == PLUGIN_ACTIVE ? "true" : "false",
+               m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", p->state == PLUGIN_ACTIVE ? "true" : "false",
+               provider ? "true" : "false",
+               provider && x->rt->providers[p->provider].auth == AUTH_API_KEY && x->rt->providers[p->provider].usable
+                   ? "true"
+                   : "false");
+    if (why.n != 0) {
+        buf_addz(&out, ",\"message\":");
+        json_quote_to(&out, why);
+    }
+    buf_printf(&out, "},\"_links\":{\"self\":{\"href\":\"/plugins/%s/health\"},\"plugin\":{\"href\":\"/plugins/%s\"}}}",
+               m->name, m->name);
+    return send(x, 200, JSON_TYPE, &out);
+}
+
+/* Routes that a plugin declares below /plugins/<name>. */
+static bool plugin_route(struct exchange *x, struct ccp_span name, struct ccp_span rest, enum ccp_verdict *verdict)
+{
+    for (size_t i = 0; i < x->rt->route_count; i++) {
+        const struct route_entry *e = &x->rt->routes[i];
+        if (!ccp_span_eq(e->plugin, name) || !ccp_span_is(rest, e->r->path) ||
+            !ccp_span_is(x->req.method, e->r->method))
+            continue;
+        if (e->r->admin && !x->admin) {
+            exchange_fail(x, CCP_FORBIDDEN, "this route needs an admin key");
+            *verdict = CCP_FAILED;
+        } else {
+            *verdict = e->r->serve(e->self, &x->pub);
+        }
+        return true;
+    }
+    return false;
+}
+
+static enum ccp_verdict not_found(struct exchange *x, struct ccp_span name)
+{
+    exchange_fail(x, CCP_NOT_FOUND, "there is no plugin or route \"%.*s\"", CCP_FMT(name));
+    return CCP_FAILED;
+}
+
+static enum ccp_verdict serve_plugins(struct exchange *x, struct ccp_span rest)
+{
+    enum ccp_verdict verdict;
+    struct ccp_span name = ccp_span_skip(rest, 1);
+    name.n = ccp_span_find(name, '/');
+    struct ccp_span tail = ccp_span_skip(rest, 1 + name.n);
+    if (name.n == 0 && rest.n < 2)
+        return serve_list(x);
+    if (ccp_span_is(name, "status") && tail.n == 0)
+        return serve_status(x);
+    struct plugin_instance *p = runtime_plugin(x->rt, name);
+    if (p == NULL)
+        return not_found(x, name);
+    if (plugin_route(x, name, tail, &verdict))
+        return verdict;
+    if (tail.n == 0)
+        return serve_plugin(x, p);
+    return ccp_span_is(tail, "/health") ? serve_plugin_health(x, p) : not_found(x, rest);
+}
+
+enum ccp_verdict local_serve(struct exchange *x)
+{
+    struct ccp_span p = x->route.rest;
+    bool plugins = ccp_span_starts(p, CCP_SPAN("/plugins"));
+    if (!is_get(x) && plugins && !x->admin) {
+        exchange_fail(x, CCP_FORBIDDEN, "changes need an admin key");
+        return CCP_FAILED;
+    }
+    if (!is_get(x) && !plugins) {
+        answer_header(x, CCP_SPAN("allow"), CCP_SPAN("GET, HEAD"));
+        exchange_fail(x, CCP_METHOD_NOT_ALLOWED, "only GET and HEAD are possible here");
+        return CCP_FAILED;
+    }
+    if (ccp_span_is(p, "/health") || ccp_span_is(p, "/health/ready"))
+        return serve_health(x);
+    if (plugins)
+        return serve_plugins(x, ccp_span_skip(p, 8));
+    return serve_root(x);
+}

@@ -1,0 +1,170 @@
+/*
+ * The router: which provider, which model. Under a prefix the provider is given and the model never judged;
+ * without one the model decides, by the order of the product reference, each step at most once.
+ */
+#include <base/assert.h>
+#include <chain/exchange_impl.h>
+
+static const struct {
+    const char *pattern; /* prefix of the model's name; "o#" = an o and a digit */
+    const char *providers[2];
+} families[] = {
+    {"claude", {"claude_api", NULL}},   {"gpt", {"openai", "codex"}},
+    {"o#", {"openai", "codex"}},        {"codex", {"openai", "codex"}},
+    {"chatgpt", {"openai", "codex"}},   {"text-embedding", {"openai", "codex"}},
+    {"gemini", {"gemini", NULL}},       {"mock", {"mock", NULL}},
+};
+
+static struct provider *by_name(struct exchange *x, struct ccp_span name)
+{
+    struct provider *p = runtime_provider(x->rt, name);
+    if (p == NULL)
+        p = runtime_prefix(x->rt, name);
+    return p != NULL && p->enabled ? p : NULL;
+}
+
+static bool in_family(const char *pattern, struct ccp_span model)
+{
+    if (pattern[1] == '#')
+        return model.n > 1 && model.p[0] == 'o' && model.p[1] >= '0' && model.p[1] <= '9';
+    return ccp_span_starts(model, ccp_span_z(pattern));
+}
+
+/* The first usable one of a family, else the first enabled. */
+static struct provider *by_family(struct exchange *x, struct ccp_span model)
+{
+    struct provider *enabled = NULL;
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (!in_family(families[i].pattern, model))
+            continue;
+        for (int k = 0; k < 2 && families[i].providers[k] != NULL; k++) {
+            struct provider *p = by_name(x, ccp_span_z(families[i].providers[k]));
+            if (p != NULL && p->usable)
+                return p;
+            if (enabled == NULL)
+                enabled = p;
+        }
+        return enabled;
+    }
+    return NULL;
+}
+
+static struct provider *by_listing(struct exchange *x, struct ccp_span model)
+{
+    for (size_t i = 0; i < x->rt->provider_count; i++) {
+        struct provider *p = &x->rt->providers[i];
+        const struct model_card *cards = p->s.models.v;
+        for (size_t k = 0; p->enabled && k < p->s.models.n; k++)
+            if (ccp_span_eq(cards[k].id, model))
+                return p;
+    }
+    return NULL;
+}
+
+static struct provider *by_path(struct exchange *x, struct ccp_span *model)
+{
+    size_t slash = ccp_span_find(*model, '/');
+    struct provider *p = slash < model->n ? by_name(x, ccp_span_of(model->p, slash)) : NULL;
+    if (p != NULL)
+        *model = ccp_span_skip(*model, slash + 1);
+    return p;
+}
+
+/* Calls that name no model go to the first usable provider of that family. */
+static struct provider *by_format(struct exchange *x)
+{
+    struct provider *mock = NULL;
+    for (size_t i = 0; i < x->rt->provider_count; i++) {
+        struct provider *p = &x->rt->providers[i];
+        if (!p->usable || !(p->formats & (1u << x->route.format)))
+            continue;
+        if (!p->def->keyless)
+            return p;
+        mock = p;
+    }
+    return mock;
+}
+
+static struct provider *choose_by_model(struct exchange *x)
+{
+    const struct routing_settings *s = &x->rt->settings.routing;
+    struct ccp_span model = x->client_model;
+    struct provider *p = NULL;
+    const struct model_mapping *m = settings_map_model(&s->model_mappings, model);
+    if (m != NULL) {
+        model = m->target;
+        p = m->provider.n != 0 ? by_name(x, m->provider) : NULL;
+    }
+    if (p == NULL)
+        p = by_path(x, &model);
+    if (p == NULL)
+        p = by_listing(x, model);
+    if (p == NULL)
+        p = by_family(x, model);
+    if (p == NULL && s->default_provider.n != 0)
+        p = by_name(x, s->default_provider);
+    x->upstream_model = model;
+    return p;
+}
+
+static bool choose_provider(struct exchange *x)
+{
+    struct route *r = &x->route;
+    if (r->provider != NULL)
+        return true;
+    if (x->client_model.n == 0) {
+        r->provider = by_format(x);
+        if (r->provider == NULL && x->rt->settings.routing.default_provider.n != 0)
+            r->provider = by_name(x, x->rt->settings.routing.default_provider);
+        if (r->provider == NULL)
+            exchange_fail(x, r->op == CCP_OP_FAMILY ? CCP_NOT_FOUND : CCP_BAD_REQUEST,
+                          "the request names no model; name one, or use a provider's prefix such as /claude");
+        return r->provider != NULL;
+    }
+    r->provider = choose_by_model(x);
+    if (r->provider == NULL)
+        exchange_fail(x, CCP_NOT_FOUND,
+                      "no provider serves model \"%.*s\"; use a provider's prefix, add a routing.model_mappings entry "
+                      "or set routing.default_provider",
+                      (int)(x->client_model.n < 200 ? x->client_model.n : 200), x->client_model.p);
+    return r->provider != NULL;
+}
+
+static bool speaks(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    unsigned wanted = 1u << x->route.format;
+    /* Chat's embeddings and completions belong to the OpenAI family, whichever of its formats a block names. */
+    if (x->route.format == CCP_FORMAT_OPENAI_CHAT && x->route.op != CCP_OP_GENERATE)
+        wanted |= CCP_SPEAKS(OPENAI_RESPONSES);
+    if (x->route.op == CCP_OP_RAW || (p->formats & wanted))
+        return true;
+    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_EMBED)
+        exchange_fail(x, CCP_NOT_FOUND, "provider %.*s does not offer this route", CCP_FMT(p->id));
+    else
+        exchange_fail(x, CCP_UNSUPPORTED, "provider %.*s does not speak the %s format, and this version does not "
+                      "translate", CCP_FMT(p->id), format_id(x->route.format));
+    return false;
+}
+
+/* Who reads the model out of the body? Routing without a prefix, mappings, limited keys, own transports. */
+static bool model_needed(const struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    return p == NULL || p->s.model_mappings.n != 0 || p->def->transport != NULL ||
+           (x->key != NULL && x->key->models.n != 0);
+}
+
+bool router_choose(struct exchange *x)
+{
+    if (!body_read(x, model_needed(x)) || !choose_provider(x) || !speaks(x))
+        return false;
+    const struct provider *p = x->route.provider;
+    if (x->upstream_model.n == 0)
+        x->upstream_model = x->client_model;
+    const struct model_mapping *m =
+        x->upstream_model.n != 0 ? settings_map_model(&p->s.model_mappings, x->upstream_model) : NULL;
+    if (m != NULL)
+        x->upstream_model = m->target;
+    return true;
+}

@@ -1,0 +1,130 @@
+/*
+ * Running the chain: middlewares by layer, then the application (a local route or a provider).
+ *
+ * A middleware may answer, fail or wait; what it says is a verdict and comes back by return value. Waiting
+ * gives control back to the loop until ccp resume.
+ */
+#include <base/assert.h>
+#include <chain/exchange_impl.h>
+#include <wire/headers.h>
+
+static enum ccp_verdict failed(struct exchange *x)
+{
+    if (x->status == CCP_OK)
+        exchange_fail(x, CCP_INTERNAL, "a middleware failed without saying why");
+    return CCP_FAILED;
+}
+
+static enum ccp_verdict unknown_path(struct exchange *x)
+{
+    const struct route *r = &x->route;
+    if (r->allow != NULL) {
+        answer_header(x, CCP_SPAN("allow"), ccp_span_z(r->allow));
+        exchange_fail(x, CCP_METHOD_NOT_ALLOWED, "%.*s is not possible here; allowed: %s", CCP_FMT(x->req.method),
+                      r->allow);
+    } else if (r->hint != NULL) {
+        exchange_fail(x, CCP_NOT_FOUND, "no such route: %.*s; %s", CCP_FMT(x->path), r->hint);
+    } else {
+        exchange_fail(x, CCP_NOT_FOUND, "no such route: %.*s", CCP_FMT(x->path));
+    }
+    return CCP_FAILED;
+}
+
+static bool websocket_asked(const struct exchange *x)
+{
+    return ccp_span_ieq(x->req.upgrade, CCP_SPAN("websocket")) && x->route.format == CCP_FORMAT_OPENAI_RESPONSES;
+}
+
+/* The innermost part: what the middlewares stand around. */
+static enum ccp_verdict application(struct exchange *x)
+{
+    enum ccp_verdict verdict;
+    if (x->route.local)
+        return local_serve(x);
+    if (websocket_asked(x)) {
+        answer_header(x, CCP_SPAN("upgrade"), CCP_SPAN("HTTP/1.1"));
+        exchange_fail(x, CCP_UPGRADE_REQUIRED, "WebSocket is not offered here; use POST with stream: true");
+        return CCP_FAILED;
+    }
+    if (x->route.op == CCP_OP_NONE)
+        return unknown_path(x);
+    if (x->w->draining) {
+        exchange_fail(x, CCP_SHUTTING_DOWN, "ccproxy is shutting down");
+        return CCP_FAILED;
+    }
+    if (models_serve(x, &verdict))
+        return verdict;
+    if (!router_choose(x) || !auth_scope(x))
+        return CCP_FAILED;
+    hooks_emit(x, CCP_EVENT_REQUEST_ROUTED);
+    return attempt_start(x);
+}
+
+/* Acts on a verdict that ends the way down. WAIT and an upstream under way simply return to the loop. */
+static void conclude(struct exchange *x, enum ccp_verdict verdict)
+{
+    if (verdict == CCP_FAILED) {
+        failed(x);
+        answer_failure(x);
+    }
+}
+
+static enum ccp_verdict enter(struct exchange *x)
+{
+    while (x->entered < x->rt->chain_count) {
+        const struct middleware_entry *m = &x->rt->chain[x->entered++];
+        if (m->m->on_request == NULL)
+            continue;
+        enum ccp_verdict verdict = m->m->on_request(m->self, &x->pub);
+        if (verdict == CCP_WAIT) {
+            CCP_ASSERT(x->park_cancel != NULL);
+            exchange_state(x, X_PARKED);
+        }
+        if (verdict != CCP_NEXT)
+            return verdict;
+    }
+    return application(x);
+}
+
+void run_continue(struct exchange *x, enum ccp_verdict verdict)
+{
+    exchange_state(x, X_ENTERING);
+    conclude(x, verdict == CCP_NEXT ? enter(x) : verdict);
+}
+
+static bool prepare(struct exchange *x)
+{
+    struct ccp_span target = x->req.target;
+    size_t mark = ccp_span_find(target, '?');
+    x->raw_query = ccp_span_skip(target, mark < target.n ? mark + 1 : target.n);
+    x->query = x->raw_query;
+    x->path = url_canonical_path(&x->arena, ccp_span_of(target.p, mark));
+    x->headers = arena_alloc(&x->arena, (x->req.header_count + 1) * sizeof(struct ccp_header));
+    if (x->headers == NULL) {
+        x->path = x->path.p != NULL ? x->path : CCP_SPAN("/");
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return false;
+    }
+    if (x->req.header_count != 0)
+        memcpy(x->headers, x->req.headers, x->req.header_count * sizeof(struct ccp_header));
+    x->header_count = x->req.header_count;
+    x->connection = headers_get(x->headers, x->header_count, CCP_SPAN("connection"));
+    bool path_ok = x->path.p != NULL;
+    if (!path_ok)
+        x->path = CCP_SPAN("/");
+    route_classify(x);
+    if (!path_ok)
+        exchange_fail(x, CCP_BAD_REQUEST, "the request path is malformed");
+    return path_ok;
+}
+
+void run_start(struct exchange *x)
+{
+    exchange_state(x, X_ENTERING);
+    bool sound = prepare(x);
+    core_request_id.on_request(NULL, &x->pub); /* also for what is refused before the chain */
+    hooks_emit(x, CCP_EVENT_REQUEST_STARTED);
+    if (x->req.refusal != CCP_OK && x->status == CCP_OK)
+        exchange_fail(x, x->req.refusal, "%.*s", CCP_FMT(x->req.refusal_text));
+    conclude(x, sound && x->req.refusal == CCP_OK ? enter(x) : CCP_FAILED);
+}
