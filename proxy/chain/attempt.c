@@ -17,6 +17,25 @@ static bool versioned(const struct exchange *x)
     return (p->formats & (CCP_SPEAKS(OPENAI_CHAT) | CCP_SPEAKS(OPENAI_RESPONSES))) != 0;
 }
 
+/* A model as it may stand in a path: a slash separates, everything else that could mean something is encoded. */
+static struct ccp_span path_text(struct exchange *x, struct ccp_span s)
+{
+    static const char digits[] = "0123456789ABCDEF", plain[] = "-._~/:@";
+    char *out = s.n < SIZE_MAX / 3 ? arena_alloc(&x->arena, s.n * 3 + 1) : NULL;
+    size_t o = 0;
+    for (size_t i = 0; out != NULL && i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || memchr(plain, c, sizeof(plain) - 1)) {
+            out[o++] = (char)c;
+        } else {
+            out[o++] = '%';
+            out[o++] = digits[c >> 4];
+            out[o++] = digits[c & 15];
+        }
+    }
+    return (struct ccp_span){out, o};
+}
+
 /* Gemini's model stands in the path; a mapped one replaces it there. */
 static struct ccp_span upstream_path(struct exchange *x)
 {
@@ -30,10 +49,10 @@ static struct ccp_span upstream_path(struct exchange *x)
         return path;
     struct ccp_span pieces[] = {
         ccp_span_of(path.p, (size_t)(r->path_model.p - path.p)),
-        x->upstream_model,
+        path_text(x, x->upstream_model),
         ccp_span_skip(path, (size_t)(r->path_model.p - path.p) + r->path_model.n),
     };
-    return arena_cat(&x->arena, pieces, 3);
+    return pieces[1].p != NULL ? arena_cat(&x->arena, pieces, 3) : pieces[1];
 }
 
 /* A key in the query is a client's credential: only passthrough lets it go on. */
@@ -52,6 +71,8 @@ static bool build_url(struct exchange *x)
     while (base.n != 0 && base.p[base.n - 1] == '/')
         base.n--;
     struct ccp_span pieces[] = {base, upstream_path(x), query.n != 0 ? CCP_SPAN("?") : CCP_SPAN(""), query};
+    if (pieces[1].p == NULL)
+        return false;
     for (size_t i = 0; i < pieces[1].n; i++)
         if ((unsigned char)pieces[1].p[i] <= 0x20 || (unsigned char)pieces[1].p[i] >= 0x7f) {
             exchange_fail(x, CCP_BAD_REQUEST, "the model name cannot stand in a URL");
@@ -91,8 +112,9 @@ static bool set_by_operator(const struct provider *p, struct ccp_span name)
 static bool goes_upstream(const struct exchange *x, const struct ccp_header *h)
 {
     if (headers_credential(h->name))
-        return x->route.provider->auth == AUTH_PASSTHROUGH && !ccp_span_is(h->name, "cookie") &&
-               !ccp_span_is(h->name, "x-ccproxy-token") && !set_by_operator(x->route.provider, h->name);
+        return x->route.provider->auth == AUTH_PASSTHROUGH && !ccp_span_is(h->name, "x-ccproxy-token") &&
+               !headers_hop_by_hop(h->name, CCP_SPAN("")) && headers_forward_request(h->name) &&
+               !set_by_operator(x->route.provider, h->name);
     if (x->body_decoded && ccp_span_is(h->name, "content-encoding"))
         return false;
     return !headers_hop_by_hop(h->name, x->connection) && headers_forward_request(h->name) &&
@@ -117,25 +139,45 @@ static size_t defaults(const struct provider *p)
     return n;
 }
 
-static bool build_headers(struct exchange *x)
+/* The provider's defaults, the operator's headers, and what ccproxy can read. `h` has room behind n. */
+static size_t add_fixed(struct exchange *x, const struct provider *p, struct ccp_header *h, size_t n)
 {
-    const struct provider *p = x->route.provider;
-    size_t n = 0, own = defaults(p);
-    struct ccp_header *h =
-        arena_alloc(&x->arena, (x->header_count + p->s.headers.n + own + 2) * sizeof(*h));
-    if (h == NULL)
-        return false;
-    for (size_t i = 0; i < x->header_count; i++)
-        if (goes_upstream(x, &x->headers[i]))
-            h[n++] = x->headers[i];
+    size_t own = defaults(p);
     for (size_t i = 0; i < own; i++)
         if (headers_get(h, n, p->def->headers[i].name).p == NULL && !set_by_operator(p, p->def->headers[i].name))
             h[n++] = p->def->headers[i];
     for (size_t i = 0; i < p->s.headers.n; i++)
         h[n++] = (struct ccp_header){lower(x, p->s.headers.v[i].name), p->s.headers.v[i].value};
     h[n++] = (struct ccp_header){CCP_SPAN("accept-encoding"), CCP_SPAN("identity")};
+    return n;
+}
+
+static struct ccp_header *room_for(struct exchange *x, const struct provider *p, size_t n)
+{
+    return arena_alloc(&x->arena, (n + p->s.headers.n + defaults(p) + 2) * sizeof(struct ccp_header));
+}
+
+static bool build_headers(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    struct ccp_header *h = room_for(x, p, x->header_count);
+    size_t n = 0;
+    for (size_t i = 0; h != NULL && i < x->header_count; i++)
+        if (goes_upstream(x, &x->headers[i]))
+            h[n++] = x->headers[i];
     x->up.headers = h;
-    x->up.header_count = n;
+    x->up.header_count = h != NULL ? add_fixed(x, p, h, n) : 0;
+    return h != NULL;
+}
+
+bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up)
+{
+    struct ccp_header *h = room_for(x, p, 1);
+    if (h == NULL)
+        return false;
+    h[0] = (struct ccp_header){CCP_SPAN("user-agent"), CCP_SPAN("ccproxy/" CCP_VERSION)};
+    up->headers = h;
+    up->header_count = add_fixed(x, p, h, 1);
     return true;
 }
 
@@ -144,17 +186,16 @@ static bool build_headers(struct exchange *x)
 static bool client_credential_left(const struct exchange *x)
 {
     for (size_t i = 0; i < x->header_count; i++)
-        if (headers_credential(x->headers[i].name) && !ccp_span_is(x->headers[i].name, "cookie"))
+        if (headers_credential(x->headers[i].name) && goes_upstream(x, &x->headers[i]))
             return true;
     return x->route.format == CCP_FORMAT_GEMINI && url_query_get(x->query, CCP_SPAN("key")).p != NULL;
 }
 
-static const struct ccp_header *key_header(const struct exchange *x)
+static const struct ccp_header *key_header(const struct provider *p, enum ccp_format format)
 {
-    const struct ccp_provider *def = x->route.provider->def;
-    const struct ccp_header *h = &def->key_header[x->route.format];
+    const struct ccp_header *h = &p->def->key_header[format];
     for (int f = 0; h->name.n == 0 && f < CCP_FORMAT_COUNT; f++)
-        h = &def->key_header[f];
+        h = &p->def->key_header[f];
     return h;
 }
 
@@ -173,19 +214,12 @@ static bool acquire(struct exchange *x)
                       CCP_FMT(p->unusable));
         return false;
     }
-    if (p->auth == AUTH_API_KEY) {
-        x->up.credential = p->s.api_key;
-        x->up.credential_header = key_header(x)->name;
-        x->up.credential_prefix = key_header(x)->value;
-    }
     return true;
 }
 
-static bool build(struct exchange *x)
+void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up)
 {
-    const struct provider *p = x->route.provider;
-    x->up = (struct ccp_upstream_request){
-        .method = x->req.method,
+    *up = (struct ccp_upstream_request){
         .limits = p->limits,
         .proxy = p->proxy,
         .no_proxy = p->no_proxy,
@@ -194,6 +228,18 @@ static bool build(struct exchange *x)
         .http2 = p->s.http2 || x->rt->settings.upstream.http2,
         .trust = p->trust != NULL ? p->trust : x->rt->trust,
     };
+    if (p->auth != AUTH_API_KEY || p->s.api_key == NULL)
+        return;
+    up->credential = p->s.api_key;
+    up->credential_header = key_header(p, f)->name;
+    up->credential_prefix = key_header(p, f)->value;
+}
+
+static bool build(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    attempt_describe(x, p, x->route.format, &x->up);
+    x->up.method = x->req.method;
     if (!acquire(x))
         return false;
     if (!build_url(x) || !build_headers(x) || !build_body(x)) {
@@ -255,10 +301,12 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
     }
     hooks_emit(x, CCP_EVENT_PROVIDER_ANSWERED);
     struct ccp_span connection = headers_get(h, n, CCP_SPAN("connection"));
+    size_t own = x->head.count;
     for (size_t i = 0; i < n; i++)
         if (!headers_hop_by_hop(h[i].name, connection) && headers_forward_response(h[i].name) &&
             headers_name_ok(h[i].name) && headers_value_ok(h[i].value) && !copy_header(x, &h[i])) {
             x->upstream_refused = true;
+            x->head.count = own; /* the failure's answer brings its own */
             exchange_fail(x, CCP_OVERLOADED, "out of memory");
             return;
         }

@@ -123,12 +123,17 @@ static bool listed(const struct ccp_list *list, struct ccp_span a, struct ccp_sp
     return list->n == 0;
 }
 
+bool auth_may_use(const struct exchange *x, const struct provider *p)
+{
+    return x->key == NULL || listed(&x->key->providers, p->id, p->prefix);
+}
+
 bool auth_scope(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     if (x->key == NULL)
         return true;
-    if (!listed(&x->key->providers, p->id, p->prefix)) {
+    if (!auth_may_use(x, p)) {
         exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" may not use provider %.*s", CCP_FMT(x->key->name), CCP_FMT(p->id));
         return false;
     }

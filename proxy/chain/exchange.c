@@ -49,6 +49,7 @@ static void snapshot_release(struct snapshot *s)
 {
     if (--s->users != 0)
         return;
+    models_forget(s);
     runtime_unref(s->rt);
     free(s);
 }
@@ -75,7 +76,8 @@ static void exchange_end(struct exchange *x)
     unwind(x);
     if (x->status == CCP_OK && !x->complete)
         exchange_fail(x, CCP_CLIENT_GONE, "the client went away");
-    hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED);
+    if (x->state != X_NEW) /* else request.started was not said either */
+        hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED);
     loop_task_cancel(w->loop, &x->task);
     arena_end(&x->arena);
     *x->prev = x->next;
@@ -170,7 +172,7 @@ void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime)
         runtime_unref(runtime);
         return;
     }
-    *s = (struct snapshot){runtime, 1, w};
+    *s = (struct snapshot){.rt = runtime, .users = 1, .w = w};
     if (w->current != NULL)
         snapshot_release(w->current);
     w->current = s;

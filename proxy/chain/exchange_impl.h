@@ -16,10 +16,13 @@
 #include <wire/sse.h>
 
 /* A runtime as one worker holds it: counted without atomics while exchanges use it. */
+struct model_list;
+
 struct snapshot {
     struct runtime *rt;
     size_t users; /* exchanges, plus one while it is the worker's current one */
     struct chain_worker *w;
+    struct model_list *lists; /* by provider index, made when first needed; see models_fetch.c */
 };
 
 struct chain_worker {
@@ -88,6 +91,7 @@ struct exchange {
     struct ccp_span model_raw;      /* JSON string in body, with quotes; empty = none */
     struct ccp_span client_model, upstream_model;
     bool wants_stream;
+    bool models_asked; /* upstream lists were asked for once */
 
     size_t entered;
     void (*park_cancel)(void *arg);
@@ -150,12 +154,18 @@ bool router_choose(struct exchange *x);
 enum ccp_verdict local_serve(struct exchange *x);
 /* models.c: lists that ccproxy answers itself; false = ask the upstream. */
 bool models_serve(struct exchange *x, enum ccp_verdict *verdict);
+/* models_fetch.c: drops what a snapshot remembers. */
+void models_forget(struct snapshot *s);
 
 /* body.c: reads what must be read of the request body (model, stream). False = failed. */
 bool body_read(struct exchange *x, bool needed);
 
 /* attempt.c */
 enum ccp_verdict attempt_start(struct exchange *x);
+/* Limits, proxy, trust and credential of a provider into a fresh request. */
+void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up);
+/* Headers of a request that ccproxy makes on its own behalf. False = no memory. */
+bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up);
 void attempt_stop(struct exchange *x);
 
 /* answer.c: the way to the client. */
@@ -178,6 +188,7 @@ void pipe_close(struct exchange *x);
 extern const struct ccp_middleware core_request_id, core_host, core_cors, core_auth;
 /* core_auth.c: may this key use the chosen provider and model? False = failed. */
 bool auth_scope(struct exchange *x);
+bool auth_may_use(const struct exchange *x, const struct provider *p);
 /* core_host.c: is this origin one of [cors] origins? */
 bool cors_origin_allowed(const struct exchange *x, struct ccp_span origin);
 

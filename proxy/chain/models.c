@@ -1,18 +1,15 @@
 /*
- * Model lists that ccproxy answers itself: of providers whose models are configured or built in, in the shape
- * of whoever asks. Other providers' lists come from their upstream, byte for byte.
+ * Model lists, in the shape of whoever asks.
+ *
+ * Under a prefix, an upstream that speaks the caller's format answers itself, byte for byte. Everything else is
+ * written here: configured and built-in models, lists for callers of another shape, and the merged list without
+ * a prefix; what is not known yet is asked for first (models_fetch.c).
  */
-#include <chain/exchange_impl.h>
+#include <chain/models_impl.h>
 #include <wire/json.h>
 
-struct entry {
-    struct ccp_span id, name;
-    const struct provider *provider;
-    int64_t input, output;
-};
-
 struct list {
-    struct entry *v;
+    struct model_entry *v;
     size_t n;
 };
 
@@ -21,31 +18,40 @@ static bool has_own_list(const struct provider *p)
     return p->s.models.n != 0 || (p->def->models != NULL && p->def->transport != NULL);
 }
 
-static size_t own_count(const struct provider *p)
+static size_t count(const struct exchange *x, const struct provider *p)
 {
-    size_t n = p->s.models.n;
-    for (size_t i = 0; n == 0 && p->def->models != NULL && p->def->models[i] != NULL; i++)
-        if (p->def->models[i + 1] == NULL)
-            return i + 1;
+    const struct model_list *l = has_own_list(p) ? NULL : models_cached(x, p);
+    size_t n = l != NULL ? l->n : p->s.models.n;
+    if (n == 0 && has_own_list(p))
+        while (p->def->models[n] != NULL)
+            n++;
     return n;
 }
 
-static void add_all(struct list *l, const struct provider *p)
+static void add_all(const struct exchange *x, struct list *l, const struct provider *p)
 {
     const struct model_card *cards = p->s.models.v;
-    for (size_t i = 0; i < p->s.models.n; i++)
-        l->v[l->n++] = (struct entry){cards[i].id, cards[i].display_name.n != 0 ? cards[i].display_name : cards[i].id, p,
-                                      cards[i].max_input_tokens, cards[i].max_tokens};
-    for (size_t i = 0; p->s.models.n == 0 && p->def->models != NULL && p->def->models[i] != NULL; i++) {
-        struct ccp_span id = ccp_span_z(p->def->models[i]);
-        l->v[l->n++] = (struct entry){id, id, p, 0, 0};
+    const struct model_list *cached = has_own_list(p) ? NULL : models_cached(x, p);
+    size_t n = count(x, p);
+    for (size_t i = 0; i < n; i++) {
+        struct model_entry *e = &l->v[l->n++];
+        if (cached != NULL) {
+            *e = cached->v[i];
+        } else if (p->s.models.n != 0) {
+            struct ccp_span name = cards[i].display_name.n != 0 ? cards[i].display_name : cards[i].id;
+            *e = (struct model_entry){cards[i].id, name, p, cards[i].max_input_tokens, cards[i].max_tokens};
+        } else {
+            struct ccp_span id = ccp_span_z(p->def->models[i]);
+            *e = (struct model_entry){id, id, p, 0, 0};
+        }
     }
 }
 
-/* Mock models appear without a prefix only when nothing else can be used. */
+/* Mock models appear without a prefix only when nothing else can be used; a client's own credential cannot
+ * fill a list that others would see. */
 static bool in_merged(const struct exchange *x, const struct provider *p)
 {
-    if (!p->usable || !has_own_list(p))
+    if (!p->usable || p->auth == AUTH_PASSTHROUGH || !auth_may_use(x, p))
         return false;
     for (size_t i = 0; p->def->keyless && i < x->rt->provider_count; i++)
         if (x->rt->providers[i].usable && !x->rt->providers[i].def->keyless)
@@ -53,22 +59,29 @@ static bool in_merged(const struct exchange *x, const struct provider *p)
     return true;
 }
 
-static bool collect(struct exchange *x, struct list *l)
+/* The providers whose lists this answer is made of. */
+static size_t sources(const struct exchange *x, const struct provider **out)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < x->rt->provider_count; i++)
-        most += own_count(&x->rt->providers[i]);
-    l->v = arena_alloc(&x->arena, (most + 1) * sizeof(*l->v));
-    if (l->v == NULL)
-        return false;
+    size_t n = 0;
     if (x->route.provider != NULL) {
-        add_all(l, x->route.provider);
-        return true;
+        out[0] = x->route.provider;
+        return 1;
     }
     for (size_t i = 0; i < x->rt->provider_count; i++)
         if (in_merged(x, &x->rt->providers[i]))
-            add_all(l, &x->rt->providers[i]);
-    return true;
+            out[n++] = &x->rt->providers[i];
+    return n;
+}
+
+static bool collect(struct exchange *x, const struct provider *const *from, size_t n, struct list *l)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most += count(x, from[i]);
+    l->v = arena_alloc(&x->arena, (most + 1) * sizeof(*l->v));
+    for (size_t i = 0; l->v != NULL && i < n; i++)
+        add_all(x, l, from[i]);
+    return l->v != NULL;
 }
 
 static void quoted(struct ccp_buf *out, const char *key, struct ccp_span value)
@@ -77,7 +90,7 @@ static void quoted(struct ccp_buf *out, const char *key, struct ccp_span value)
     json_quote_to(out, value);
 }
 
-static void write_anthropic(const struct entry *e, struct ccp_buf *out)
+static void write_anthropic(const struct model_entry *e, struct ccp_buf *out)
 {
     buf_addz(out, "{\"type\":\"model\",");
     quoted(out, "id", e->id);
@@ -86,7 +99,7 @@ static void write_anthropic(const struct entry *e, struct ccp_buf *out)
     buf_addz(out, ",\"created_at\":\"1970-01-01T00:00:00Z\"}");
 }
 
-static void write_openai(const struct entry *e, struct ccp_buf *out)
+static void write_openai(const struct model_entry *e, struct ccp_buf *out)
 {
     buf_addz(out, "{");
     quoted(out, "id", e->id);
@@ -95,7 +108,7 @@ static void write_openai(const struct entry *e, struct ccp_buf *out)
     buf_addz(out, "}");
 }
 
-static void write_gemini(const struct entry *e, struct ccp_buf *out)
+static void write_gemini(const struct model_entry *e, struct ccp_buf *out)
 {
     buf_addz(out, "{\"name\":");
     struct ccp_buf name;
@@ -113,7 +126,7 @@ static void write_gemini(const struct entry *e, struct ccp_buf *out)
     buf_addz(out, ",\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}");
 }
 
-static void write_codex(const struct entry *e, struct ccp_buf *out)
+static void write_codex(const struct model_entry *e, struct ccp_buf *out)
 {
     buf_addz(out, "{");
     quoted(out, "slug", e->id);
@@ -127,7 +140,7 @@ static bool codex_asks(const struct exchange *x)
     return url_query_get(x->query, CCP_SPAN("client_version")).p != NULL;
 }
 
-static void write_one(const struct exchange *x, const struct entry *e, struct ccp_buf *out)
+static void write_one(const struct exchange *x, const struct model_entry *e, struct ccp_buf *out)
 {
     if (codex_asks(x))
         write_codex(e, out);
@@ -169,26 +182,21 @@ static enum ccp_verdict answer(struct exchange *x, struct ccp_buf *out)
     return CCP_DONE;
 }
 
-static enum ccp_verdict serve(struct exchange *x)
+static enum ccp_verdict write_answer(struct exchange *x, const struct list *l)
 {
-    struct list l = {NULL, 0};
     struct ccp_buf out;
     enum ccp_verdict verdict = CCP_FAILED;
-    if (!collect(x, &l)) {
-        exchange_fail(x, CCP_OVERLOADED, "out of memory");
-        return CCP_FAILED;
-    }
     buf_init(&out, 16 * 1024 * 1024);
     if (x->route.op == CCP_OP_MODELS) {
-        write_list(x, &l, &out);
+        write_list(x, l, &out);
         verdict = answer(x, &out);
     } else {
         struct ccp_span id = url_decode(&x->arena, x->route.path_model);
         size_t i = 0;
-        while (i < l.n && !ccp_span_eq(l.v[i].id, id))
+        while (i < l->n && !ccp_span_eq(l->v[i].id, id))
             i++;
-        if (i < l.n) {
-            write_one(x, &l.v[i], &out);
+        if (i < l->n) {
+            write_one(x, &l->v[i], &out);
             verdict = answer(x, &out);
         } else {
             exchange_fail(x, CCP_NOT_FOUND, "there is no model \"%.*s\"", (int)(id.n < 200 ? id.n : 200), id.p);
@@ -198,17 +206,51 @@ static enum ccp_verdict serve(struct exchange *x)
     return verdict;
 }
 
+static enum ccp_verdict serve(struct exchange *x)
+{
+    const struct provider **from = arena_alloc(&x->arena, (x->rt->provider_count + 1) * sizeof(*from) * 2);
+    struct list l = {NULL, 0};
+    if (from == NULL) {
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return CCP_FAILED;
+    }
+    const struct provider **unknown = from + x->rt->provider_count + 1;
+    size_t n = sources(x, from), missing = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!has_own_list(from[i]) && models_cached(x, from[i]) == NULL)
+            unknown[missing++] = from[i];
+    if (missing != 0 && !x->models_asked) {
+        x->models_asked = true;
+        if (models_fetch(x, unknown, missing))
+            return CCP_WAIT;
+    }
+    if (!collect(x, from, n, &l)) {
+        exchange_fail(x, CCP_OVERLOADED, "out of memory");
+        return CCP_FAILED;
+    }
+    return write_answer(x, &l);
+}
+
+/* An upstream answers itself when it speaks the caller's shape; OpenAI's two formats share one list. */
+static bool upstream_answers(const struct exchange *x, const struct provider *p)
+{
+    unsigned shape = 1u << x->route.format;
+    if (x->route.format == CCP_FORMAT_OPENAI_CHAT)
+        shape |= CCP_SPEAKS(OPENAI_RESPONSES);
+    return !has_own_list(p) && ((p->formats & shape) || p->auth == AUTH_PASSTHROUGH || !p->usable);
+}
+
 bool models_serve(struct exchange *x, enum ccp_verdict *verdict)
 {
     if (x->route.op != CCP_OP_MODELS && x->route.op != CCP_OP_MODEL)
         return false;
-    if (x->route.provider != NULL && !has_own_list(x->route.provider)) {
-        x->route.path_model = CCP_SPAN(""); /* not a generate call: the path goes upstream as it is */
-        return false;
-    }
     if (x->route.provider != NULL && !auth_scope(x)) {
         *verdict = CCP_FAILED;
         return true;
+    }
+    if (x->route.provider != NULL && upstream_answers(x, x->route.provider)) {
+        x->route.path_model = CCP_SPAN(""); /* not a generate call: the path goes upstream as it is */
+        return false;
     }
     *verdict = serve(x);
     return true;

@@ -65,6 +65,22 @@ static size_t complete_part(struct ccp_span s)
     return 0;
 }
 
+/* An empty line may be cut in two: how many of the new bytes complete the event that is held; 0 = none. */
+static size_t completes_held(const struct exchange *x, struct ccp_span bytes)
+{
+    char window[5];
+    size_t tail = x->held.n < 3 ? x->held.n : 3;
+    if (tail == 0)
+        return 0;
+    memcpy(window, x->held.p + x->held.n - tail, tail);
+    for (size_t n = bytes.n < 2 ? bytes.n : 2; n != 0; n--) {
+        memcpy(window + tail, bytes.p, n);
+        if (complete_part(ccp_span_of(window, tail + n)) == tail + n)
+            return n;
+    }
+    return 0;
+}
+
 static enum ccp_push forward(struct exchange *x, struct ccp_span bytes, bool boundary)
 {
     if (bytes.n == 0)
@@ -97,6 +113,8 @@ static enum ccp_push pipe_events(struct exchange *x, struct ccp_span bytes)
         return release(x, bytes, bytes.n, true);
     }
     size_t whole = complete_part(bytes);
+    if (whole == 0)
+        whole = completes_held(x, bytes);
     enum ccp_push result = CCP_PUSH_MORE;
     if (whole != 0) {
         x->split = false;

@@ -6,19 +6,26 @@
 
 #include <ccproxy/span.h>
 
+/* All names, asked and stored, are lower case unless said otherwise. */
 struct ccp_span headers_get(const struct ccp_header *h, size_t n, struct ccp_span name); /* first, or p = NULL */
 
-/* Is `name` one of the hop-by-hop fields, or named by `connection` (a Connection value, may be empty)? Names
- * ccproxy itself judges on (credentials, host, content-*) are never removed because Connection names them. */
+/* Is `name` one of the hop-by-hop fields, or named by `connection` (a Connection value, may be empty; any case)?
+ * Names ccproxy itself judges on (credentials, host, content-*) are never removed because Connection names
+ * them. */
 bool headers_hop_by_hop(struct ccp_span name, struct ccp_span connection);
-/* May this request header go to a provider? (not cookie, forwarded, x-forwarded-*, via, accept-encoding, ...) */
+/* May this request header go to a provider? Not hop-by-hop fields, framing, host, expect, accept-encoding,
+ * cookies, what tells of other hops or of the client's address (forwarded, x-forwarded-*, via, cf-*, ...), and
+ * ccproxy's own x-ccproxy-*. Credentials are judged elsewhere (headers_credential) and are let through here. */
 bool headers_forward_request(struct ccp_span name);
-/* May this response header go to the client? (not set-cookie, date, server, framing) */
+/* May this response header go to the client? Not hop-by-hop fields, framing, date, server, set-cookie, what
+ * speaks for the origin rather than the answer (alt-svc, strict-transport-security, access-control-*, ...), and
+ * not x-ccproxy-*, which only ccproxy says. content-encoding passes: the caller judges it. */
 bool headers_forward_response(struct ccp_span name);
-/* A legal field value: no CR, LF, NUL or other control byte but tab. */
+/* A legal field value: no CR, LF, NUL or other control byte but tab. Bytes from 0x80 on are legal. */
 bool headers_value_ok(struct ccp_span value);
-bool headers_name_ok(struct ccp_span name); /* token, lower case */
-/* Is it a header that carries a credential? (authorization, x-api-key, x-goog-api-key, api-key, x-ccproxy-token, cookie) */
+bool headers_name_ok(struct ccp_span name); /* token, lower case, not empty */
+/* Is it a header that carries a credential? (authorization, proxy-authorization, x-api-key, x-goog-api-key,
+ * api-key, x-ccproxy-token, cookie, set-cookie) */
 bool headers_credential(struct ccp_span name);
 
 #endif

@@ -67,6 +67,8 @@ struct ccp_api {
     void (*log)(const struct ccp_plugin_env *env, enum ccp_log_level level, const char *fmt, ...);
     /* An access-log style record, written as it is and one line each (fields are escaped by the caller). */
     void (*log_record)(const struct ccp_plugin_env *env, struct ccp_span line);
+    /* Does the server write its log as JSON just now? */
+    bool (*log_json)(void);
 };
 
 #endif

@@ -29,6 +29,7 @@ struct ccp_json {
     uint8_t type;           /* enum ccp_json_type */
     bool escaped;           /* string: contains a backslash */
     bool key_escaped;
+    bool edited; /* array or object: children were changed, so raw is no longer what will be written */
 };
 
 /* Where and why a text is not JSON. offset counts bytes from 0, line and column from 1. */

@@ -1,0 +1,195 @@
+/*
+ * Which header fields stay on their hop, and which may travel (RFC 9110 section 7.6.1).
+ *
+ * Pure functions of names. Each set is a switch over the length, so a name costs at most a few short compares.
+ * Nothing here knows a provider; credentials are named so that the caller can replace them, not removed here.
+ */
+#include <wire/headers.h>
+
+#define IS(name, lit) (memcmp((name).p, lit, sizeof(lit) - 1) == 0) /* the length is known to be right */
+
+struct ccp_span headers_get(const struct ccp_header *h, size_t n, struct ccp_span name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ccp_span_eq(h[i].name, name))
+            return h[i].value;
+    return (struct ccp_span){NULL, 0};
+}
+
+static bool always_hop_by_hop(struct ccp_span name)
+{
+    switch (name.n) {
+    case 2:
+        return IS(name, "te");
+    case 7:
+        return IS(name, "trailer") || IS(name, "upgrade");
+    case 10:
+        return IS(name, "connection") || IS(name, "keep-alive");
+    case 14:
+        return IS(name, "http2-settings");
+    case 16:
+        return IS(name, "proxy-connection");
+    case 17:
+        return IS(name, "transfer-encoding");
+    case 18:
+        return IS(name, "proxy-authenticate");
+    case 19:
+        return IS(name, "proxy-authorization");
+    default:
+        return false;
+    }
+}
+
+bool headers_credential(struct ccp_span name)
+{
+    switch (name.n) {
+    case 6:
+        return IS(name, "cookie");
+    case 7:
+        return IS(name, "api-key");
+    case 9:
+        return IS(name, "x-api-key");
+    case 10:
+        return IS(name, "set-cookie");
+    case 13:
+        return IS(name, "authorization");
+    case 14:
+        return IS(name, "x-goog-api-key");
+    case 15:
+        return IS(name, "x-ccproxy-token");
+    case 19:
+        return IS(name, "proxy-authorization");
+    default:
+        return false;
+    }
+}
+
+/* Does Connection (a comma list, any case) name this field? */
+static bool named_by(struct ccp_span connection, struct ccp_span name)
+{
+    while (connection.n != 0) {
+        size_t comma = ccp_span_find(connection, ',');
+        if (ccp_span_ieq(ccp_span_trim(ccp_span_of(connection.p, comma)), name))
+            return true;
+        connection = ccp_span_skip(connection, comma + 1);
+    }
+    return false;
+}
+
+bool headers_hop_by_hop(struct ccp_span name, struct ccp_span connection)
+{
+    if (always_hop_by_hop(name))
+        return true;
+    if (connection.n == 0 || headers_credential(name) || ccp_span_eq(name, CCP_SPAN("host")) ||
+        ccp_span_starts(name, CCP_SPAN("content-")))
+        return false;
+    return named_by(connection, name);
+}
+
+/* Fields that tell about the hops and addresses before this one. */
+static bool traces_client(struct ccp_span name)
+{
+    switch (name.n) {
+    case 3:
+        return IS(name, "via");
+    case 9:
+        return IS(name, "forwarded") || IS(name, "x-real-ip");
+    case 11:
+        return IS(name, "x-client-ip");
+    case 14:
+        return IS(name, "true-client-ip");
+    case 19:
+        return IS(name, "x-cluster-client-ip");
+    default:
+        return false;
+    }
+}
+
+bool headers_forward_request(struct ccp_span name)
+{
+    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name) || traces_client(name))
+        return false;
+    switch (name.n) {
+    case 4:
+        if (IS(name, "host"))
+            return false;
+        break;
+    case 6:
+        if (IS(name, "cookie") || IS(name, "expect"))
+            return false;
+        break;
+    case 14:
+        if (IS(name, "content-length"))
+            return false;
+        break;
+    case 15:
+        if (IS(name, "accept-encoding"))
+            return false;
+        break;
+    default:
+        break;
+    }
+    return !ccp_span_starts(name, CCP_SPAN("x-forwarded")) && !ccp_span_starts(name, CCP_SPAN("cf-")) &&
+           !ccp_span_starts(name, CCP_SPAN("x-ccproxy-"));
+}
+
+bool headers_forward_response(struct ccp_span name)
+{
+    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name))
+        return false;
+    switch (name.n) {
+    case 4:
+        if (IS(name, "date"))
+            return false;
+        break;
+    case 6:
+        if (IS(name, "server"))
+            return false;
+        break;
+    case 7:
+        if (IS(name, "alt-svc"))
+            return false;
+        break;
+    case 10:
+        if (IS(name, "set-cookie"))
+            return false;
+        break;
+    case 14:
+        if (IS(name, "content-length"))
+            return false;
+        break;
+    case 15:
+        if (IS(name, "clear-site-data"))
+            return false;
+        break;
+    case 25:
+        if (IS(name, "strict-transport-security"))
+            return false;
+        break;
+    default:
+        break;
+    }
+    return !ccp_span_starts(name, CCP_SPAN("access-control-")) && !ccp_span_starts(name, CCP_SPAN("x-ccproxy-"));
+}
+
+bool headers_value_ok(struct ccp_span value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+bool headers_name_ok(struct ccp_span name)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!alnum && memchr(marks, c, sizeof(marks) - 1) == NULL)
+            return false;
+    }
+    return name.n != 0;
+}
