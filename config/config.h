@@ -4,6 +4,10 @@
  * TOML is read by a C++ shim (toml++) into a tree with positions; the environment and flags are laid over it;
  * `${NAME}` is expanded; rows (<ccproxy/config.h>) bind it into structs. Every fault is collected, none is
  * fatal on its own, and a snapshot with faults is never used.
+ *
+ * One thread loads, binds and asks; config_ref, config_unref, config_file and config_untrusted may be called by any,
+ * and what was bound is read by all without a lock. Only strings of the file and of defaults are expanded, not what
+ * the environment or a flag brings; "file:/path" works for secrets wherever they come from.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -17,7 +21,8 @@ struct config_tree; /* node: value with origin */
 
 /* A table of the configuration: where it stands and which rows it has. */
 struct config_section {
-    const char *path;                  /* "server", "plugins.mock", "" = top level */
+    const char *path;                  /* "server", "plugins.mock", "" = top level; in the example "providers.<name>"
+                                          stands for any name, its table is commented out too */
     const struct ccp_config_row *rows; /* ends with key NULL */
     const struct ccp_config_row *more; /* a second set bound into the same struct (shared provider rows) or NULL */
     void *target;                      /* zeroed by the caller; filled */
@@ -32,7 +37,8 @@ struct config_fault {
 struct config_source {
     const char *file;        /* --config, or NULL: search */
     char **environ;          /* NULL = none */
-    const char *const *sets; /* "server.port=9000", from --set and the named flags; NULL-terminated */
+    const char *const *sets; /* "server.port=9000" (--set) or "--port server.port=9000" (a named flag, so that
+                                the origin can say which); NULL-terminated, NULL = none */
     bool cwd_allowed;        /* serve and config commands: look in the current folder */
 };
 
@@ -40,19 +46,30 @@ struct config_source {
  * config_faults. Environment variables that match no known section are ignored (the environment is not ours). */
 struct config *config_load(const struct config_source *source);
 struct config *config_ref(struct config *c); /* counted, any thread */
-void config_unref(struct config *c);
+void config_unref(struct config *c);         /* any thread; the last one wipes what was read and frees */
 
 struct ccp_span config_file(const struct config *c); /* path that was read, or empty */
 bool config_untrusted(const struct config *c);       /* the file came from the current folder's search */
 struct arena *config_arena(struct config *c);        /* for memory that lives as long as the snapshot */
 
-/* Names of the sub-tables of a table ("providers", "plugins"), in file order, from file, environment and flags. */
+/* Names of the sub-tables of a table ("providers", "plugins"), in file order, from file, environment and flags.
+ * Marks the table itself as known. The names are NUL-terminated and live as long as the snapshot; a name that only
+ * the environment has is in lower case. */
 size_t config_tables(struct config *c, const char *path, struct ccp_span *names, size_t max);
-/* Binds one section: defaults, then values. Adds faults. Marks the section's keys as known. */
+/* Binds one section: defaults, then values. Adds faults. Marks the section's keys as known. The rows must outlive
+ * the snapshot; before config_finish only. A key with a fault keeps its zero value. */
 void config_bind(struct config *c, const struct config_section *section);
-/* Is this key set by anyone? origin: "default", "file:12", "env SERVER__PORT", "flag --port". */
+/* The table and all below it belong to someone who will not bind it (a plugin that is not loaded): no unknown keys
+ * there. */
+void config_claim(struct config *c, const char *path);
+/* Is this key set by anyone? origin (may be NULL): "default", "ccproxy.toml:12", "env SERVER__PORT", "flag --port". */
 bool config_is_set(struct config *c, const char *path, const char *key, struct ccp_span *origin);
-/* After all sections were bound: every key nobody claimed is a fault with the nearest known name. */
+/* Does the value that wins come from a file that is not trusted? For CCP_ROW_TRUSTED rows. */
+bool config_set_untrusted(struct config *c, const char *path, const char *key);
+/* Do two snapshots agree on a bound key? On reload, for CCP_ROW_RESTART rows. Secrets are compared, not shown. */
+bool config_same(struct config *a, struct config *b, const char *path, const char *key);
+/* After all sections were bound: every key nobody claimed is a fault with the nearest known name; the copy of the
+ * environment is wiped. */
 void config_finish(struct config *c);
 /* Adds a fault at the place where path.key stands (cross-checks by the owner of the section). */
 void config_fault(struct config *c, const char *path, const char *key, bool warning, const char *fmt, ...)
@@ -61,11 +78,14 @@ void config_fault(struct config *c, const char *path, const char *key, bool warn
 const struct config_fault *config_faults(const struct config *c, size_t *n);
 bool config_ok(const struct config *c); /* no fault but warnings */
 
-/* `config show`: effective values with origin, secrets masked. */
+/* `config show`: effective values with origin, secrets masked. TOML with the origin as a comment, or JSON
+ * {"server": {"port": {"value": 9000, "origin": "env SERVER__PORT"}}} with top-level keys under "". The sections
+ * must have been bound. False when memory or the buffer's room ended. */
 bool config_show(struct config *c, const struct config_section *sections, size_t n, bool json, struct ccp_buf *out);
-/* `config example`: every key with its default and doc, commented out. */
+/* `config example`: every key with its default and doc, commented out as "# key = value". Neither binds anything:
+ * targets may be NULL. */
 bool config_example(const struct config_section *sections, size_t n, struct ccp_buf *out);
-/* Default search list, best first; returns the number written. */
+/* Default search list of this process ($CONFIG_FILE first), best first; returns the number written. */
 size_t config_search(struct ccp_span *paths, size_t max, struct arena *a, bool cwd_allowed);
 
 /* The nearest name within a small edit distance, or NULL. */

@@ -1,5 +1,6 @@
 /*
- * Growing buffer with a maximum: see buf.h. Capacity doubles, so appends cost amortised constant time.
+ * Growing buffer with a maximum: see buf.h. Capacity doubles, so appends cost amortised constant time. Behind the
+ * capacity there is always one byte more, for the NUL that vsnprintf insists on.
  */
 #include <base/buf.h>
 #include <base/fault.h>
@@ -28,7 +29,7 @@ bool buf_reserve(struct ccp_buf *b, size_t more)
         cap = cap > SIZE_MAX / 2 ? b->n + more : cap * 2;
     if (cap > b->max)
         cap = b->max;
-    char *p = realloc(b->p, cap);
+    char *p = cap < SIZE_MAX ? realloc(b->p, cap + 1) : NULL;
     if (p == NULL) {
         b->failed = true;
         return false;
@@ -53,8 +54,10 @@ bool buf_vprintf(struct ccp_buf *b, const char *fmt, va_list ap)
     va_list again;
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
-    bool ok = n >= 0 && !b->failed && buf_reserve(b, (size_t)n + 1);
-    if (ok) {
+    bool ok = n >= 0 && !b->failed && buf_reserve(b, (size_t)n);
+    if (n < 0)
+        b->failed = true;
+    if (ok && n > 0) {
         vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
         b->n += (size_t)n;
     }

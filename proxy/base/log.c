@@ -14,6 +14,7 @@
 /* The log is the one service every area may call, down to the signal handling of main: its state is global. */
 struct log_state log_global = {.level = CCP_LOG_INFO, .fd = STDERR_FILENO, .wake_fd = -1};
 static __thread struct log_ring *own_ring;
+static __thread unsigned own_run;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
@@ -34,6 +35,11 @@ uint64_t log_dropped(void)
 
 static struct log_ring *ring_of_thread(void)
 {
+    unsigned current = atomic_load(&log_global.run);
+    if (own_run != current) {
+        own_ring = NULL; /* log_stop has freed it */
+        own_run = current;
+    }
     if (own_ring == NULL && (own_ring = calloc(1, sizeof(*own_ring))) != NULL) {
         struct log_ring *head = atomic_load(&log_global.rings);
         do

@@ -22,6 +22,7 @@ struct log_state {
     atomic_int level, format;
     _Atomic(struct log_ring *) rings;
     atomic_bool running;
+    atomic_uint run; /* how often the log was stopped: rings of an earlier run are gone */
     atomic_int asleep;
     atomic_ullong dropped;
     atomic_int fd;

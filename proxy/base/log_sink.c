@@ -124,6 +124,7 @@ void log_stop(void)
     (void)written; /* an eventfd counter this low cannot be full */
     pthread_join(log_global.thread, NULL);
     close(log_global.wake_fd);
+    atomic_fetch_add(&log_global.run, 1);
     struct log_ring *r = atomic_exchange(&log_global.rings, NULL);
     while (r != NULL) {
         struct log_ring *next = r->next;
@@ -151,13 +152,18 @@ static const char *open_file(const char *file)
     return NULL;
 }
 
+/* Back to standard error: the writer may be using the descriptor, so it changes its meaning, not its number. */
+static const char *leave_file(void)
+{
+    int old = atomic_load(&log_global.fd);
+    return old != STDERR_FILENO && dup3(STDERR_FILENO, old, O_CLOEXEC) < 0 ? strerror(errno) : NULL;
+}
+
 const char *log_configure(const struct log_options *options)
 {
-    if (options->file != NULL) {
-        const char *wrong = open_file(options->file);
-        if (wrong != NULL)
-            return wrong;
-    }
+    const char *wrong = options->file != NULL ? open_file(options->file) : leave_file();
+    if (wrong != NULL)
+        return wrong;
     char *copy = options->file != NULL ? strdup(options->file) : NULL;
     free(log_global.file);
     log_global.file = copy;

@@ -62,6 +62,8 @@ bool loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t ms)
 {
     uint64_t now = clock_ms();
     timer->due = ms > UINT64_MAX - now ? UINT64_MAX : now + ms;
+    if (loop->firing && timer->due <= loop->now_ms)
+        timer->due = loop->now_ms + 1;
     if (timer->slot != 0) {
         settle(loop, timer->slot - 1, timer);
     } else {
@@ -93,14 +95,19 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer)
         settle(loop, i, last);
 }
 
-void loop_soon(struct loop *loop, struct loop_task *task)
+static void append(struct loop *loop, struct loop_task *task)
 {
-    if (task->prev != NULL)
-        return;
     task->next = NULL;
     task->prev = loop->first == NULL ? &loop->first : &loop->last->next;
     *task->prev = task;
     loop->last = task;
+}
+
+void loop_soon(struct loop *loop, struct loop_task *task)
+{
+    if (task->prev != NULL)
+        return;
+    append(loop, task);
     loop->wake(loop);
 }
 
@@ -133,16 +140,18 @@ uint64_t loop_wait(const struct loop *loop, uint64_t max)
 void loop_turn(struct loop *loop)
 {
     loop->now_ms = clock_ms();
+    loop->firing = true;
     while (loop->heap_n != 0 && loop->heap[0]->due <= loop->now_ms) {
         struct loop_timer *t = loop->heap[0];
         loop_timer_stop(loop, t);
         t->fire(t);
     }
+    loop->firing = false;
     /* A mark in the queue bounds the round: what is queued from now on runs in the next turn. */
     struct loop_task mark = {.run = NULL};
     if (loop->first == NULL)
         return;
-    loop_soon(loop, &mark);
+    append(loop, &mark);
     for (struct loop_task *t = loop->first; t != &mark; t = loop->first) {
         loop_task_cancel(loop, t);
         t->run(t);

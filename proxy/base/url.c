@@ -106,7 +106,7 @@ bool url_is_ip(struct ccp_span host)
     char text[64];
     struct in6_addr v6;
     struct in_addr v4;
-    if (host.n == 0 || host.n >= sizeof(text))
+    if (host.n == 0 || host.n >= sizeof(text) || memchr(host.p, '\0', host.n) != NULL)
         return false;
     memcpy(text, host.p, host.n);
     text[host.n] = '\0';

@@ -259,6 +259,7 @@ static bool own_key_refused(const struct exchange *x, int status)
 static void refuse(struct exchange *x)
 {
     x->upstream_refused = true;
+    loop_soon(x->w->loop, &x->task); /* its body is of no interest: attempt_give_up ends it next turn */
     exchange_fail(x, CCP_LOGIN_REQUIRED,
                   "provider %.*s refused the configured key (401): set %s.%.*s.api_key to a valid one",
                   CCP_FMT(x->route.provider->id),
@@ -338,7 +339,7 @@ static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
     if (x->state == X_FINISHING)
         return;
     if (x->upstream_refused) {
-        answer_failure(x);
+        loop_soon(x->w->loop, &x->task);
     } else if (x->state == X_ANSWERING) {
         pipe_done(x, status, why);
     } else {
@@ -366,6 +367,12 @@ enum ccp_verdict attempt_start(struct exchange *x)
         return CCP_FAILED;
     }
     return CCP_WAIT;
+}
+
+void attempt_give_up(struct exchange *x)
+{
+    attempt_stop(x);
+    answer_failure(x);
 }
 
 void attempt_stop(struct exchange *x)

@@ -99,6 +99,8 @@ static void run_task(struct loop_task *task)
         run_start(x);
     else if (x->state == X_PARKED)
         run_continue(x, x->resumed);
+    else if (x->state == X_UPSTREAM && x->upstream_refused)
+        attempt_give_up(x);
     else if (x->state == X_FINISHING)
         exchange_end(x);
 }

@@ -167,6 +167,8 @@ void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_for
 /* Headers of a request that ccproxy makes on its own behalf. False = no memory. */
 bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up);
 void attempt_stop(struct exchange *x);
+/* After the head was judged as our own failure: ends the transfer and answers. From a task. */
+void attempt_give_up(struct exchange *x);
 
 /* answer.c: the way to the client. */
 bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value);

@@ -5,6 +5,7 @@
 #include <ccproxy/plugin.h>
 #include <plugin/settings.h>
 
+#include <arpa/inet.h>
 #include <regex.h>
 
 size_t settings_sections(struct settings *s, struct config_section *out)
@@ -147,9 +148,12 @@ static bool plain_allowed(const struct url *u)
         return true;
     if (!url_is_ip(u->host))
         return false;
-    if (u->ipv6)
-        return ccp_span_is(u->host, "::1") || (u->host.n > 2 && (u->host.p[0] | 0x20) == 'f' &&
-                                               ((u->host.p[1] | 0x20) == 'c' || (u->host.p[1] | 0x20) == 'd'));
+    if (u->ipv6) {
+        struct in6_addr v6; /* fc00::/7, or loopback */
+        char text[64] = "";
+        memcpy(text, u->host.p, u->host.n < sizeof(text) ? u->host.n : sizeof(text) - 1);
+        return inet_pton(AF_INET6, text, &v6) == 1 && ((v6.s6_addr[0] & 0xfe) == 0xfc || IN6_IS_ADDR_LOOPBACK(&v6));
+    }
     if (sscanf(u->host.p, "%u.%u", &a, &b) != 2)
         return false;
     return a == 127 || a == 10 || (a == 172 && b >= 16 && b <= 31) || (a == 192 && b == 168);
@@ -158,8 +162,11 @@ static bool plain_allowed(const struct url *u)
 static void check_base_url(struct config *c, const char *path, struct provider_settings *p)
 {
     struct url u;
-    if (p->base_url.n == 0)
+    if (p->base_url.n == 0) {
+        if (strncmp(path, "providers.", 10) == 0)
+            config_fault(c, path, "base_url", false, "is missing: a [providers.<name>] block needs it");
         return;
+    }
     const char *wrong = url_parse(p->base_url, &u);
     if (wrong == NULL && u.query.n != 0)
         wrong = "a base URL has no query";

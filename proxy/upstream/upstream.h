@@ -14,11 +14,11 @@ struct upstream;
 struct trust;
 
 struct upstream_options {
-    size_t max_connections_per_host;
-    const char *user_agent; /* when the request has none */
+    size_t max_connections_per_host; /* requests at work per host; the others wait, first come; 0 = no limit */
+    const char *user_agent;          /* when the request has none */
 };
 
-/* Process-wide set-up, once, before threads. */
+/* Process-wide set-up, once, before threads. SIGPIPE must be ignored by the program: OpenSSL writes plainly. */
 bool upstream_global_init(void);
 void upstream_global_release(void);
 
@@ -38,11 +38,18 @@ void upstream_set_trust(struct upstream *u, struct trust *trust);
 int upstream_fd(const struct upstream *u);
 void upstream_ready(struct upstream *u);
 
-/* The port of <ccproxy/transport.h>; `self` is the struct upstream. */
+/* The port of <ccproxy/transport.h>; `self` is the struct upstream. Callbacks come from the loop task only, so
+ * every call of the port is allowed inside them, cancel of the same transfer included. After CCP_PUSH_GONE the
+ * transfer rests, silent and without connection, until cancel is called. pause holds body and done, not head;
+ * only the total timeout's done comes through a pause. What arrived before a failure is delivered before done.
+ * Returning CCP_PUSH_PAUSE outweighs a resume made inside the same callback. */
 extern const struct ccp_transport upstream_transport;
 
 struct upstream_counters {
-    uint64_t started, finished, cancelled, connections_opened, paused;
+    uint64_t started, finished, cancelled; /* each start ends in one of the other two */
+    uint64_t connections_opened;
+    uint64_t retried; /* sent again by curl because a reused connection had died */
+    uint64_t paused;  /* times a full buffer stopped the upstream */
     size_t active;
 };
 struct upstream_counters upstream_counters(const struct upstream *u);
