@@ -304,6 +304,9 @@ size_t runtime_sections(struct runtime *rt, struct config_section *out, size_t m
             if (p != NULL)
                 out[n++].target = &p->s;
         }
+    if (n < max) /* documents the keys of a block; bound to nothing */
+        out[n++] = (struct config_section){"providers.<name>", settings_block_rows, NULL, NULL,
+                                           "A compatible upstream without code: any name, served under /<name>."};
     return n;
 }
 

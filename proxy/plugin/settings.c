@@ -177,21 +177,20 @@ static void check_base_url(struct config *c, const char *path, struct provider_s
                      "http:// is for loopback and private addresses only; use https:// or set allow_private = true");
 }
 
-/* A file that was found in the current folder must not send a key of the user's elsewhere. */
+/* A file that was found in the current folder must not send a key of the user's elsewhere. A literal loopback
+ * address is no elsewhere. */
 static void check_trust(struct config *c, const char *path, struct provider_settings *p)
 {
     static const char *const guarded[] = {"base_url", "proxy", "ca_file"};
-    struct ccp_span origin, file = config_file(c);
-    if (!config_untrusted(c) || p->api_key == NULL)
-        return;
-    if (config_is_set(c, path, "api_key", &origin) && ccp_span_starts(origin, file))
-        return; /* the file sends its own key */
+    struct url u;
+    if (p->api_key == NULL || config_set_untrusted(c, path, "api_key"))
+        return; /* nothing to lose, or the file sends its own key */
     for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
-        struct url u;
-        if (!config_is_set(c, path, guarded[i], &origin) || !ccp_span_starts(origin, file))
+        if (!config_set_untrusted(c, path, guarded[i]))
             continue;
         if (i == 0 && url_parse(p->base_url, &u) == NULL &&
-            (url_is_localhost(u.host) || ccp_span_starts(u.host, CCP_SPAN("127.")) || ccp_span_is(u.host, "::1")))
+            (url_is_localhost(u.host) || ccp_span_is(u.host, "::1") ||
+             (url_is_ip(u.host) && ccp_span_starts(u.host, CCP_SPAN("127.")))))
             continue;
         config_fault(c, path, guarded[i], false,
                      "a file of the current folder may not set this for a provider with a stored credential; "
