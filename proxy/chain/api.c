@@ -214,6 +214,11 @@ static void plugin_record(const struct ccp_plugin_env *env, struct ccp_span line
     log_line(line);
 }
 
+static bool log_is_json(void)
+{
+    return log_current_format() == LOG_JSON;
+}
+
 const struct ccp_api chain_api = {
     .size = sizeof(struct ccp_api),
     .major = CCP_ABI_MAJOR,
@@ -250,6 +255,7 @@ const struct ccp_api chain_api = {
     .json_text = text_of,
     .log = plugin_log,
     .log_record = plugin_record,
+    .log_json = log_is_json,
 };
 
 static const struct ccp_middleware *const core_middlewares[] = {&core_request_id, &core_host, &core_cors, &core_auth,

@@ -325,10 +325,8 @@ static enum ccp_push on_body(void *arg, struct ccp_span bytes)
         return CCP_PUSH_MORE; /* refused: its body is of no interest, the end is coming */
     enum ccp_push result = pipe_body(x, bytes);
     x->paused = result == CCP_PUSH_PAUSE;
-    if (result == CCP_PUSH_GONE) {
-        x->transfer = NULL;
-        exchange_finish(x);
-    }
+    if (result == CCP_PUSH_GONE)
+        exchange_finish(x); /* exchange_end cancels the transfer */
     return result;
 }
 

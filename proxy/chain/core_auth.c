@@ -139,8 +139,9 @@ bool auth_scope(struct exchange *x)
     }
     if (x->key->models.n == 0)
         return true;
-    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_RAW) {
-        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" is limited to certain models; this route names none",
+    bool list = x->route.op == CCP_OP_MODELS || x->route.op == CCP_OP_MODEL;
+    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_RAW || (x->client_model.n == 0 && !list)) {
+        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" is limited to certain models; this request names none",
                       CCP_FMT(x->key->name));
         return false;
     }

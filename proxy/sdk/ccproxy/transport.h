@@ -2,7 +2,8 @@
  * The upstream port: how a prepared request leaves and its answer comes back.
  *
  * `start` never calls back before it returned. `done` is called exactly once for every successful start,
- * unless `cancel` was called first; after either, the handle is gone. All calls and callbacks happen on the
+ * unless `cancel` was called first; after either, the handle is gone. A consumer that answered GONE calls
+ * `cancel` itself. All calls and callbacks happen on the
  * worker that started the transfer. libcurl implements it for HTTP; a plugin may bring its own (a child
  * process, a mock).
  */
@@ -15,7 +16,7 @@
 enum ccp_push {
     CCP_PUSH_MORE,  /* taken, go on */
     CCP_PUSH_PAUSE, /* taken, but hold the source until resume */
-    CCP_PUSH_GONE,  /* the consumer ended; the source is being cancelled, do not touch it again */
+    CCP_PUSH_GONE,  /* the consumer ended: nothing more is wanted, `cancel` follows */
 };
 
 struct ccp_upstream_limits {

@@ -1,0 +1,207 @@
+/* Certificates: refused when unknown, accepted through ca_file, never shared between different trusts. */
+#include "harness.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+static char ca_file[64];
+static SSL_CTX *tls;
+
+static X509 *self_signed(EVP_PKEY *key, const char *name)
+{
+    X509 *x = X509_new();
+    X509_NAME *subject = X509_get_subject_name(x);
+    char san[64];
+
+    snprintf(san, sizeof(san), "DNS:%s", name);
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(x, subject);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+    X509_add_ext(x, e, -1);
+    X509_EXTENSION_free(e);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    return x;
+}
+
+static int setup_group(void **state)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = self_signed(key, "localhost");
+
+    snprintf(ca_file, sizeof(ca_file), "/tmp/ccp-ca-XXXXXX");
+    int fd = mkstemp(ca_file);
+    FILE *f = fdopen(fd, "w");
+    PEM_write_X509(f, x);
+    fclose(f);
+    tls = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(tls, x);
+    SSL_CTX_use_PrivateKey(tls, key);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return group_setup(state);
+}
+
+static int teardown_group(void **state)
+{
+    SSL_CTX_free(tls);
+    unlink(ca_file);
+    return group_teardown(state);
+}
+
+static struct trust *load(const char *file)
+{
+    const char *why = NULL;
+    struct trust *t = trust_load(file, &why);
+
+    assert_null(why);
+    assert_non_null(t);
+    return t;
+}
+
+static void unknown_is_refused_and_ca_file_accepted(void **state)
+{
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file), *empty = NULL;
+    const char *why;
+    struct owner o;
+
+    empty = trust_load(NULL, &why); /* NULL on a machine without a bundle: then nothing is trusted at all */
+    struct worker *w = worker_new((struct upstream_options){0}, empty);
+    owner_init(&o, w, "https", "localhost", server->port, "/hello?secret");
+    owner_run(&o);
+    assert_int_equal(o.result, CCP_UPSTREAM);
+    assert_non_null(strstr(o.why, "TLS verification failed: self"));
+    assert_null(strstr(o.why, "secret"));
+    o.dones = 0;
+    o.request.trust = known;
+    owner_run(&o);
+    assert_int_equal(o.result, CCP_OK);
+    assert_true(ccp_span_is(buf_span(&o.body), "hello"));
+    /* The connection made under `known` is idle now; a request with the default trust must not use it. */
+    o.dones = o.heads = 0;
+    o.request.trust = NULL;
+    owner_run(&o);
+    assert_int_equal(o.result, CCP_UPSTREAM);
+    /* A reload: the store goes away while a request under it waits to start. */
+    o.dones = o.heads = 0;
+    upstream_set_trust(w->u, known);
+    trust_unref(known);
+    trust_unref(empty);
+    owner_start(&o);
+    upstream_set_trust(w->u, NULL);
+    owner_finish(&o);
+    assert_int_equal(o.result, CCP_OK);
+    owner_release(&o);
+    worker_free(w);
+    server_stop(server);
+}
+
+static void the_name_is_checked(void **state)
+{
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file);
+    struct worker *w = worker_new((struct upstream_options){0}, known);
+    struct owner o;
+
+    owner_init(&o, w, "https", "127.0.0.1", server->port, "/hello");
+    owner_run(&o);
+    assert_int_equal(o.result, CCP_UPSTREAM);
+    assert_non_null(strstr(o.why, "TLS verification failed"));
+    worker_free(w);
+    trust_unref(known);
+    server_stop(server);
+}
+
+static void large_bodies_and_reuse_over_tls(void **state)
+{
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file);
+    struct worker *w = worker_new((struct upstream_options){0}, known);
+
+    for (int i = 0; i < 3; i++) {
+        struct owner o;
+        owner_init(&o, w, "https", "localhost", server->port, "/big/3000000");
+        o.check_pattern = true;
+        o.pause_each = i == 1;
+        owner_start(&o);
+        while (o.dones == 0) {
+            if (o.t->paused)
+                upstream_transport.resume(w->u, o.t);
+            worker_turn(w);
+        }
+        assert_int_equal(o.result, CCP_OK);
+        assert_int_equal(o.bytes, 3000000);
+        owner_release(&o);
+    }
+    assert_int_equal(server_connections(server), 1);
+    struct owner o;
+    struct ccp_buf out;
+    const char *why;
+    buf_init(&out, 1024);
+    owner_init(&o, w, "https", "localhost", server->port, "/hello");
+    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 0);
+    assert_string_equal(why, "TLS verification failed");
+    o.request.trust = known;
+    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 200);
+    buf_release(&out);
+    worker_free(w);
+    trust_unref(known);
+    server_stop(server);
+}
+
+static void bad_ca_files_are_named(void **state)
+{
+    char file[] = "/tmp/ccp-ca-XXXXXX";
+    const char *why = NULL;
+    int fd = mkstemp(file);
+
+    assert_null(trust_load("/nonexistent/ca.pem", &why));
+    assert_string_equal(why, "the CA file cannot be read");
+    assert_null(trust_load(file, &why));
+    assert_string_equal(why, "the CA file holds no PEM certificate");
+    assert_true(write(fd, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 60) > 0);
+    assert_null(trust_load(file, &why));
+    assert_string_equal(why, "the CA file holds a malformed certificate");
+    assert_int_equal(ERR_peek_error(), 0);
+    close(fd);
+    unlink(file);
+}
+
+static void the_environment_has_no_say(void **state)
+{
+    struct server *server = server_start(tls);
+    struct worker *w = worker_new((struct upstream_options){0}, NULL);
+    struct owner o;
+
+    setenv("SSL_CERT_FILE", ca_file, 1);
+    setenv("CURL_CA_BUNDLE", ca_file, 1);
+    setenv("https_proxy", "http://127.0.0.1:1", 1);
+    owner_init(&o, w, "https", "localhost", server->port, "/hello");
+    owner_run(&o);
+    assert_int_equal(o.result, CCP_UPSTREAM);
+    assert_non_null(strstr(o.why, "TLS verification failed"));
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("CURL_CA_BUNDLE");
+    unsetenv("https_proxy");
+    worker_free(w);
+    server_stop(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_is_refused_and_ca_file_accepted),
+        cmocka_unit_test(the_name_is_checked),
+        cmocka_unit_test(large_bodies_and_reuse_over_tls),
+        cmocka_unit_test(bad_ca_files_are_named),
+        cmocka_unit_test(the_environment_has_no_say),
+    };
+    return cmocka_run_group_tests_name("upstream/tls", tests, setup_group, teardown_group);
+}
