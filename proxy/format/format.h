@@ -34,6 +34,7 @@ struct format_tail {
     char first[96];    /* beginning of the event that is current or was last */
     size_t n;
     bool boundary;     /* the bytes so far end at an event boundary */
+    char last[18];     /* the latest bytes, so that no cut hides an event's beginning or a finish_reason */
     bool any;          /* at least one byte was seen */
     bool finish_seen;  /* Chat: a finish_reason went by */
 };

@@ -10,18 +10,27 @@
 void format_tail_init(struct format_tail *t, enum ccp_format f)
 {
     *t = (struct format_tail){.format = f, .boundary = true};
+    memset(t->last, '\n', sizeof(t->last)); /* the first byte begins an event */
+}
+
+/* Byte i of the new piece; a negative i looks back into what came before it. */
+static char at(const struct format_tail *t, struct ccp_span s, ptrdiff_t i)
+{
+    return i >= 0 ? s.p[i] : t->last[(ptrdiff_t)sizeof(t->last) + i];
 }
 
 /* Where the last event that begins in `s` begins; s.n when none does. Empty lines at the very end belong to the
  * event before them. */
-static size_t last_event_start(struct ccp_span s)
+static size_t last_event_start(const struct format_tail *t, struct ccp_span s)
 {
-    size_t end = s.n;
+    ptrdiff_t end = (ptrdiff_t)s.n;
     while (end > 0 && (s.p[end - 1] == '\n' || s.p[end - 1] == '\r'))
         end--;
-    for (size_t i = end; i > 1; i--)
-        if (s.p[i - 1] == '\n' && (s.p[i - 2] == '\n' || (s.p[i - 2] == '\r' && i > 2 && s.p[i - 3] == '\n')))
-            return i;
+    for (ptrdiff_t i = end - 1; i >= 0; i--) {
+        char one = at(t, s, i - 1), two = at(t, s, i - 2);
+        if ((one == '\n' && (two == '\n' || (two == '\r' && at(t, s, i - 3) == '\n'))) || (one == '\r' && two == '\r'))
+            return (size_t)i;
+    }
     return s.n;
 }
 
@@ -33,23 +42,39 @@ static void keep_first(struct format_tail *t, struct ccp_span s)
     t->n += n;
 }
 
+static void keep_last(struct format_tail *t, struct ccp_span s)
+{
+    size_t n = s.n < sizeof(t->last) ? s.n : sizeof(t->last);
+    memmove(t->last, t->last + n, sizeof(t->last) - n);
+    memcpy(t->last + sizeof(t->last) - n, s.p + s.n - n, n);
+}
+
+static bool finishes(const char *p, size_t n)
+{
+    return memmem(p, n, "\"finish_reason\":\"", 17) != NULL || memmem(p, n, "\"finish_reason\": \"", 18) != NULL;
+}
+
+static bool finish_in(const struct format_tail *t, struct ccp_span s)
+{
+    char seam[2 * sizeof(t->last)];
+    size_t n = s.n < sizeof(t->last) ? s.n : sizeof(t->last);
+    memcpy(seam, t->last, sizeof(t->last));
+    memcpy(seam + sizeof(t->last), s.p, n);
+    return finishes(s.p, s.n) || finishes(seam, sizeof(t->last) + n);
+}
+
 void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundary)
 {
     if (bytes.n == 0)
         return;
     t->any = true;
     if (t->format == CCP_FORMAT_OPENAI_CHAT && !t->finish_seen)
-        t->finish_seen = memmem(bytes.p, bytes.n, "\"finish_reason\":\"", 17) != NULL ||
-                         memmem(bytes.p, bytes.n, "\"finish_reason\": \"", 18) != NULL;
-    size_t start = last_event_start(bytes);
-    if (start < bytes.n) {
+        t->finish_seen = finish_in(t, bytes);
+    size_t start = last_event_start(t, bytes);
+    if (start < bytes.n)
         t->n = 0;
-        keep_first(t, ccp_span_skip(bytes, start));
-    } else {
-        if (t->boundary)
-            t->n = 0;
-        keep_first(t, bytes);
-    }
+    keep_first(t, start < bytes.n ? ccp_span_skip(bytes, start) : bytes);
+    keep_last(t, bytes);
     t->boundary = boundary;
 }
 

@@ -1,0 +1,88 @@
+/*
+ * SIGHUP: a whole new configuration beside the old one, then one message to each worker.
+ *
+ * Requests that run keep the configuration they started with. A configuration with a fault, or one that cannot be
+ * opened, changes nothing at all.
+ */
+#include <app/server.h>
+
+#include <base/log.h>
+
+static void report(void *arg, bool warning, struct ccp_span text)
+{
+    (void)arg;
+    if (warning)
+        log_warn("config", "%.*s", CCP_FMT(text));
+    else
+        log_error("config", "%.*s", CCP_FMT(text));
+}
+
+/* Read from the configuration at every request; the rest of [server] went into listeners and connections. */
+static bool goes_at_once(const char *key)
+{
+    static const char *const keys[] = {"allowed_hosts", "memory_limit", "keepalive_interval"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void warn_of_restart(struct config *old, struct config *fresh)
+{
+    char names[512] = "";
+    size_t n = 0;
+    for (const struct ccp_config_row *row = settings_server_rows; row->key != NULL; row++)
+        if (!goes_at_once(row->key) && !config_same(old, fresh, "server", row->key) && n < sizeof(names) - 1)
+            n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n != 0 ? ", " : "", row->key);
+    if (n != 0)
+        log_warn("config", "[server] %s: changed, but needs a restart; the rest is applied", names);
+}
+
+/* NULL = no usable configuration; everything was reported. */
+static struct runtime *fresh_runtime(struct server *s)
+{
+    struct ccp_span why;
+    struct runtime *rt = load_runtime(s->cli, NULL, report, NULL);
+    if (rt == NULL)
+        return NULL;
+    rt->generation = s->rt->generation + 1;
+    if (server_is_open_to_all(s, &rt->settings))
+        log_error("config", "the server is reachable beyond this machine: a configuration without any key needs "
+                            "security.allow_unauthenticated = true");
+    else if (!runtime_open(rt, chain_core(), &why))
+        log_error("config", "%.*s", CCP_FMT(why));
+    else
+        return rt;
+    runtime_unref(rt);
+    return NULL;
+}
+
+static void reload_files(struct server *s, const struct settings *settings)
+{
+    char why[HTTP_ERRBUF];
+    const char *wrong = logging_apply(&settings->logging);
+    if (wrong == NULL)
+        wrong = log_reopen();
+    if (wrong != NULL)
+        log_error("config", "logging.file: %s; the old one stays", wrong);
+    if (!http_tls_reload(s->listeners, why))
+        log_error("config", "%s; the old certificate stays", why);
+}
+
+void server_reload(struct server *s)
+{
+    struct runtime *rt = fresh_runtime(s);
+    if (rt == NULL) {
+        log_error("config", "not reloaded: the old configuration goes on");
+        return;
+    }
+    warn_of_restart(s->bound, rt->config);
+    reload_files(s, &rt->settings);
+    for (size_t i = 0; i < s->worker_n; i++)
+        worker_set_runtime(&s->workers[i], runtime_ref(rt));
+    runtime_unref(s->rt);
+    s->rt = rt;
+    chain_announce(rt, CCP_EVENT_CONFIG_RELOADED);
+    struct ccp_span file = config_file(rt->config);
+    log_info("config", "reloaded%s%.*s", file.n != 0 ? " from " : "", CCP_FMT(file));
+}

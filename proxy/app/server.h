@@ -1,0 +1,76 @@
+/*
+ * A running server: listeners, workers and the configuration they work with.
+ *
+ * Made, changed and taken down by the main thread only. Workers get a new configuration as a message and read their
+ * own pointer; nothing here is shared with them but what http/ shares.
+ */
+#ifndef APP_SERVER_H
+#define APP_SERVER_H
+
+#include <app/app.h>
+#include <chain/chain.h>
+#include <http/http.h>
+#include <upstream/upstream.h>
+
+#include <pthread.h>
+
+struct server;
+
+/* One loop on a thread of its own, with all that lives on that loop. */
+struct worker {
+    struct server *server;
+    struct http_worker *http;
+    struct upstream *upstream;
+    struct chain_worker *chain;
+    pthread_t thread;
+    bool running;
+};
+
+struct server {
+    const struct cli *cli;
+    struct runtime *rt;   /* the newest configuration */
+    struct config *bound; /* the one of the start: http/ keeps pointing at its texts */
+    struct http_options options;
+    struct http_listeners *listeners;
+    struct worker *workers;
+    size_t worker_n;
+    int ended_fd; /* eventfd: counts workers whose loop ended */
+    bool draining, logging;
+};
+
+/* worker.c */
+bool worker_open(struct worker *w, struct server *s);
+bool worker_start(struct worker *w, size_t number);
+/* Takes over the reference. Applies from the worker's next turn on. */
+void worker_set_runtime(struct worker *w, struct runtime *rt);
+/* After its loop ended, or before it was started. */
+void worker_close(struct worker *w);
+
+/* server.c: the steps of a start; each prints what is wrong and returns an exit code. */
+int server_bind(struct server *s);
+int server_open(struct server *s);
+int server_start(struct server *s);
+void server_close(struct server *s);
+/* A listener that others can reach, and nobody asks them for a key, and nobody said that this is meant. */
+bool server_is_open_to_all(const struct server *s, const struct settings *settings);
+
+/* signals.c: returns when every worker has ended. */
+int server_run(struct server *s);
+bool signals_block(void);
+
+/* reload.c */
+void server_reload(struct server *s);
+
+/* logging.c: applies [logging]; NULL = fine. */
+const char *logging_apply(const struct logging_settings *l);
+
+/* privilege.c */
+void privilege_harden(void); /* no core dumps, no attaching, /proc/PID closed to the same user */
+void privilege_soften(void); /* when all secrets are gone: lets leak checkers look */
+/* NULL = fine, else why not. `socket` may be NULL: a unix socket that the user shall own. */
+const char *privilege_drop(const char *user, const char *socket);
+
+/* banner.c */
+void banner_print(const struct server *s);
+
+#endif

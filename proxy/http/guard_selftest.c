@@ -1,0 +1,128 @@
+/*
+ * The start-up check of the guard: that our functions are the ones h2o's calls resolve to, and that two attacks
+ * which plain h2o 2.2.5 lets through are refused by a real worker over a socket pair. Should the library ever be
+ * built in another way, the server refuses to start instead of running unguarded.
+ */
+#include <http/http_impl.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+
+#define TURNS   50
+#define TURN_MS 10
+
+static bool fail(char why[HTTP_ERRBUF], const char *what)
+{
+    snprintf(why, HTTP_ERRBUF, "guard self-test: %s", what);
+    return false;
+}
+
+static bool names_are_ours(char why[HTTP_ERRBUF])
+{
+    for (const struct guard_symbol *s = guard_symbols; s->name != NULL; s++) {
+        void *next = dlsym(RTLD_NEXT, s->name);
+        if (next == NULL || next == s->ours || dlsym(RTLD_DEFAULT, s->name) != s->ours) {
+            snprintf(why, HTTP_ERRBUF, "guard self-test: %s is not replaced", s->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A backend that must never be reached; counts. */
+static struct exchange *count_begin(struct chain_worker *chain, const struct chain_request *request,
+                                    const struct chain_responder *responder, void *self)
+{
+    ++*(unsigned *)chain;
+    return NULL;
+}
+
+static void never(struct exchange *x)
+{
+}
+
+struct probe {
+    struct http_worker *w;
+    int fd;
+    char got[1024];
+    size_t n;
+    bool closed;
+};
+
+static bool probe_open(struct probe *p)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return false;
+    p->fd = pair[0];
+    return http_worker_adopt(p->w, pair[1]);
+}
+
+static void listen_in(struct probe *p)
+{
+    char more[1024];
+    ssize_t n = read(p->fd, more, sizeof(more));
+    if (n > 0 && p->n + (size_t)n <= sizeof(p->got)) {
+        memcpy(p->got + p->n, more, (size_t)n);
+        p->n += (size_t)n;
+    }
+    p->closed = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Writes the attack and runs the worker until it closes the connection. */
+static bool attack(struct probe *p, const char *bytes, size_t n)
+{
+    if (!probe_open(p) || write(p->fd, bytes, n) != (ssize_t)n)
+        return false;
+    for (int i = 0; i < TURNS && !p->closed; i++) {
+        http_worker_turn(p->w, TURN_MS);
+        listen_in(p);
+    }
+    close(p->fd);
+    return p->closed;
+}
+
+static bool smuggling_refused(struct http_worker *w)
+{
+    static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct probe p = {.w = w};
+    return attack(&p, head, sizeof(head) - 1) && p.n > 12 && memcmp(p.got, "HTTP/1.1 400", 12) == 0;
+}
+
+/* A header block that refers to one indexed field 400 times. */
+static bool bomb_refused(struct http_worker *w)
+{
+    enum { PREFACE = 24, SETTINGS = 9, FRAME = 9, FIELDS = 400 };
+    char bytes[PREFACE + SETTINGS + FRAME + 4 + FIELDS];
+    static const char start[PREFACE + SETTINGS + FRAME + 4 + 1] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                                                  "\0\0\0\4\0\0\0\0\0"
+                                                                  "\0\1\x94\1\5\0\0\0\1"
+                                                                  "\x82\x84\x86\x90";
+    _Static_assert(0x194 == FIELDS + 4, "the frame's length as written");
+    memcpy(bytes, start, sizeof(start) - 1);
+    memset(bytes + sizeof(start) - 1, '\x90', FIELDS); /* accept-encoding: gzip, deflate */
+    struct probe p = {.w = w};
+    bool ended = attack(&p, bytes, sizeof(bytes));
+    return ended && memmem(p.got, p.n, "too many or too large", 21) != NULL;
+}
+
+bool http_guard_check(char why[HTTP_ERRBUF])
+{
+    struct http_options options;
+    unsigned begun = 0;
+    static const struct http_backend backend = {.begin = count_begin, .client_gone = never, .writable = never};
+    guard_init();
+    if (!names_are_ours(why))
+        return false;
+    http_options_init(&options);
+    struct http_worker *w = http_worker_new(&options, NULL);
+    if (w == NULL)
+        return fail(why, "no memory");
+    http_worker_set_backend(w, &backend, (struct chain_worker *)&begun);
+    bool ok = smuggling_refused(w) || fail(why, "a smuggled request was not refused");
+    ok = ok && (bomb_refused(w) || fail(why, "an HTTP/2 header bomb was not refused"));
+    ok = ok && (begun == 0 || fail(why, "a refused request was served"));
+    http_worker_free(w);
+    return ok;
+}

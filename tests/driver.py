@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Builds the test preset, runs every kind of test and counts. Called by ./test; see tests/README.md.
+
+Kinds, in order: unit programs (ctest), lint, black-box tests, real clients, a short benchmark run. Every program
+prints `ok|FAIL|skip NAME SECONDS` lines; a program that dies or hangs is one more failure. Full output: logs/.
+"""
+import argparse
+import glob
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ASAN = os.path.join(TOP, "build-asan")
+RELEASE = os.path.join(TOP, "build")
+LOGS = os.path.join(ASAN, "logs")
+PROGRAM_LIMIT = 600
+SANITIZERS = {
+    "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=0:quarantine_size_mb=8:"
+                    "exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "LSAN_OPTIONS": "suppressions=%s:print_suppressions=0" % os.path.join(TOP, "tests", "lsan.supp"),
+}
+
+
+class Count:
+    def __init__(self):
+        self.ok = self.failed = self.skipped = 0
+
+    def line(self, text):
+        word = text.split(" ", 1)[0]
+        if word in ("ok", "FAIL", "skip"):
+            self.ok += word == "ok"
+            self.failed += word == "FAIL"
+            self.skipped += word == "skip"
+        print(text, flush=True)
+
+
+def build(preset, directory, targets=()):
+    """cmake once, then ninja; the log is shown only when it fails."""
+    steps = [["cmake", "--preset", preset], ["ninja", "-C", directory, *targets]]
+    if os.path.exists(os.path.join(directory, "build.ninja")):
+        steps = steps[1:]
+    log = os.path.join(LOGS, "build-%s.log" % preset)
+    with open(log, "w") as out:
+        for step in steps:
+            print("# %s" % " ".join(step), flush=True)
+            if subprocess.run(step, cwd=TOP, stdout=out, stderr=subprocess.STDOUT).returncode:
+                out.flush()
+                print(open(log).read()[-8000:])
+                return False
+    return True
+
+
+def run_program(command, name, count, env, parse):
+    """Runs one test program, reads its lines when `parse`, else counts the program itself."""
+    started = time.time()
+    process = subprocess.Popen(command, cwd=TOP, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
+    seen = 0
+    with open(os.path.join(LOGS, name.replace("/", "-") + ".log"), "w") as log:
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
+        signal.alarm(PROGRAM_LIMIT)
+        for text in process.stdout:
+            log.write(text)
+            if parse and text.split(" ", 1)[0] in ("ok", "FAIL", "skip") or text.startswith("    "):
+                seen += not text.startswith("    ")
+                if parse:
+                    count.line(text.rstrip())
+        code = process.wait()
+        signal.alarm(0)
+    if not parse or code:
+        word = "FAIL" if code else "ok"
+        detail = " (exit %d, see %s)" % (code, log.name) if code else ""
+        count.line("%s %s %.2f%s" % (word, name, time.time() - started, detail))
+    if code and not parse:
+        print("\n".join("    " + l for l in open(log.name).read().splitlines()[-25:]))
+    return seen
+
+
+def unit_programs():
+    listing = subprocess.run(["ctest", "--show-only=json-v1"], cwd=ASAN, capture_output=True, text=True)
+    tests = json.loads(listing.stdout or "{}").get("tests", [])
+    return [("unit/" + t["name"], t["command"]) for t in tests if "command" in t]
+
+
+def client_packages():
+    """Installs the pinned npm and PyPI packages once, outside the tree; returns the folder."""
+    wanted = [os.path.join(TOP, "tests", "clients", n) for n in ("package.json", "requirements.txt")]
+    digest = hashlib.sha256(b"".join(open(p, "rb").read() for p in wanted)).hexdigest()[:12]
+    home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and os.path.join(os.environ["HOME"], ".cache"))
+    folder = os.path.join(home or ASAN, "ccproxy-test", digest)
+    if os.path.exists(os.path.join(folder, "complete")):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    shutil.copy(wanted[0], folder)
+    print("# installing client packages into %s" % folder, flush=True)
+    steps = [["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
+             [sys.executable, "-m", "venv", "venv"],
+             ["venv/bin/pip", "install", "-q", "--disable-pip-version-check", "-r", wanted[1]]]
+    with open(os.path.join(LOGS, "client-packages.log"), "w") as out:
+        for step in steps:
+            if subprocess.run(step, cwd=folder, stdout=out, stderr=subprocess.STDOUT).returncode:
+                return None
+    open(os.path.join(folder, "complete"), "w").close()
+    return folder
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./test", description=__doc__.splitlines()[0])
+    parser.add_argument("filter", nargs="?", default="", help="run only tests whose name contains this")
+    parser.add_argument("--long", action="store_true", help="the slow variants too")
+    options = parser.parse_args()
+    os.makedirs(LOGS, exist_ok=True)
+    count = Count()
+    started = time.time()
+    env = dict(os.environ, **SANITIZERS, CCPROXY_BIN=os.path.join(ASAN, "ccproxy"),
+               CCPROXY_RELEASE_BIN=os.path.join(RELEASE, "ccproxy"), TEST_LONG="1" if options.long else "0",
+               PYTHONDONTWRITEBYTECODE="1", TEST_LOGS=LOGS,
+               PYTHONPATH="%s/tests:%s/tests/blackbox" % (TOP, TOP))
+    if not (build("release", RELEASE, ["ccproxy"]) and build("asan", ASAN)):
+        count.line("FAIL build 0")
+    else:
+        run_all(options.filter, count, env)
+    if count.ok + count.failed == 0:
+        count.line("FAIL no test ran: nothing is named like %r" % options.filter)
+    print("# %.0f s, logs in %s" % (time.time() - started, os.path.relpath(LOGS, TOP)))
+    print("%d passed, %d failed, %d skipped" % (count.ok, count.failed, count.skipped))
+    return 1 if count.failed else 0
+
+
+def run_all(wanted, count, env):
+    for name, command in unit_programs():
+        if wanted in name:
+            run_program(command, name, count, env, parse=False)
+    for area in ("lint", "blackbox", "clients", "bench"):
+        for script in sorted(glob.glob(os.path.join(TOP, "tests", area, "test_*.py"))):
+            name = "%s/%s" % (area, os.path.basename(script)[5:-3])
+            if not selects(wanted, name, script):
+                continue
+            if area == "clients" and "CLIENTS" not in env:
+                folder = client_packages()
+                if not folder:
+                    count.line("FAIL clients/packages: npm or pip could not install, see client-packages.log")
+                    return
+                env["CLIENTS"] = folder
+            run_program([sys.executable, script, wanted], name, count, env, parse=True)
+
+
+def selects(wanted, name, script):
+    """Does the file hold a test whose name contains the filter?"""
+    if wanted in name:
+        return True
+    tests = [l[9:].split("(")[0] for l in open(script) if l.startswith("def test_")]
+    return any(wanted in "%s/%s" % (name, t) for t in tests)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
