@@ -3,6 +3,7 @@
  */
 #include <app/app.h>
 
+#include <app/example.h>
 #include <app/print.h>
 #include <base/secret.h>
 
@@ -62,30 +63,12 @@ static int check(struct cli *cli)
     return fine ? EXIT_OK : EXIT_CONFIG;
 }
 
-/* Rows only, so the file of this machine does not matter: its [providers.*] tables give way to one that stands for
- * all, and its faults are nobody's business here. */
 static int example(struct cli *cli)
 {
-    struct config_section sections[SECTIONS_MAX];
     struct ccp_buf text;
     (void)cli;
-    struct config *c = config_load(&(struct config_source){.file = NULL});
-    struct runtime *rt = c != NULL ? runtime_bind(c) : NULL;
-    if (rt == NULL)
-        return complain(EXIT_FAILED, "out of memory");
-    size_t n = 0, all = runtime_sections(rt, sections, SECTIONS_MAX - 1);
-    for (size_t i = 0; i < all; i++)
-        if (!ccp_span_starts(ccp_span_z(sections[i].path), CCP_SPAN("providers.")))
-            sections[n++] = sections[i];
-    sections[n++] = (struct config_section){
-        .path = "providers.<name>",
-        .rows = settings_block_rows,
-        .doc = "Any other upstream that speaks one of the four formats; a table for each, served under /<name>."};
     buf_init(&text, TEXT_MAX);
-    bool fine = config_example(sections, n, &text);
-    int code = print_text(&text, fine);
-    runtime_unref(rt);
-    return code;
+    return print_text(&text, example_text(&text));
 }
 
 static int path_json(const struct runtime *rt, const struct ccp_span *places, size_t n)

@@ -6,6 +6,7 @@
 #include <app/app.h>
 
 #include <app/help.h>
+#include <app/server.h>
 
 #include <errno.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
     int code = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1);
     args_release(&cli.args);
     vault_close(&cli.vault);
+    privilege_soften();
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK)
         code = complain(EXIT_FAILED, "standard output: %s", strerror(errno));
     return code;

@@ -30,19 +30,20 @@ static int start(struct server *s)
 static int run(struct cli *cli)
 {
     struct server s = {.cli = cli, .ended_fd = -1};
+    int code = EXIT_FAILED;
+    if (!signals_block()) /* first of all: a signal that comes early waits for server_run */
+        return complain(code, "cannot block signals");
     s.rt = load_or_complain(cli);
     if (s.rt == NULL)
         return EXIT_CONFIG;
     privilege_harden();
     http_process_init();
-    int code = EXIT_FAILED;
-    if (!signals_block() || !upstream_global_init())
+    if (!upstream_global_init())
         complain(code, "cannot set up the process");
     else
         code = start(&s);
     server_close(&s);
     upstream_global_release();
-    privilege_soften();
     return code;
 }
 

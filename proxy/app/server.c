@@ -136,6 +136,8 @@ void server_close(struct server *s)
             http_worker_stop(s->workers[i].http); /* a start that failed half-way; harmless otherwise */
     for (size_t i = 0; i < s->worker_n && s->workers != NULL; i++)
         worker_close(&s->workers[i]);
+    if (s->draining)
+        log_info("main", "stopped");
     free(s->workers);
     http_listeners_free(s->listeners);
     runtime_unref(s->rt);

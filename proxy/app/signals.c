@@ -95,6 +95,5 @@ int server_run(struct server *s)
         }
     }
     close(fd);
-    log_info("main", "stopped");
     return asked ? EXIT_OK : EXIT_FAILED;
 }

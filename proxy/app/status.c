@@ -22,6 +22,7 @@ static const struct arg_option *const options[] = {status_options, config_option
 struct question {
     struct address address;
     const struct ccp_secret *key;
+    struct trust *trust; /* or NULL: the system's */
 };
 
 /* auth_token, else an admin key, else any. */
@@ -50,6 +51,7 @@ static int ask(const struct question *q, const char *path, struct ccp_buf *out, 
         .limits = {.connect_ms = 3000, .first_byte_ms = 5000, .idle_ms = 5000, .total_ms = 10000},
         .allow_private = true,
         .literal_host = true,
+        .trust = q->trust,
     };
     return upstream_fetch(q->address.unix_socket, &request, out, why);
 }
@@ -152,6 +154,14 @@ static int report(struct cli *cli, const struct question *q)
     return code == EXIT_OK && failing ? EXIT_FAILED : code;
 }
 
+/* A server with a certificate of its own making is believed when it is the one of the configuration. */
+static struct trust *own_certificate(const struct question *q, const struct server_settings *s)
+{
+    const char *why;
+    bool tls = strncmp(q->address.url, "https:", 6) == 0;
+    return tls && s->tls_cert.n != 0 ? trust_load(s->tls_cert.p, &why) : NULL;
+}
+
 static int run(struct cli *cli)
 {
     struct question q = {.key = NULL};
@@ -168,7 +178,9 @@ static int run(struct cli *cli)
         code = complain(EXIT_FAILED, "out of memory");
     } else {
         q.key = best_key(&rt->settings.security);
+        q.trust = own_certificate(&q, &rt->settings.server);
         code = report(cli, &q);
+        trust_unref(q.trust);
         upstream_global_release();
     }
     runtime_unref(rt);

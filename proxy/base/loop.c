@@ -148,13 +148,12 @@ void loop_turn(struct loop *loop)
     }
     loop->firing = false;
     /* A mark in the queue bounds the round: what is queued from now on runs in the next turn. */
-    struct loop_task mark = {.run = NULL};
     if (loop->first == NULL)
         return;
-    append(loop, &mark);
-    for (struct loop_task *t = loop->first; t != &mark; t = loop->first) {
+    append(loop, &loop->mark);
+    for (struct loop_task *t = loop->first; t != &loop->mark; t = loop->first) {
         loop_task_cancel(loop, t);
         t->run(t);
     }
-    loop_task_cancel(loop, &mark);
+    loop_task_cancel(loop, &loop->mark);
 }

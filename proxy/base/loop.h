@@ -32,6 +32,7 @@ struct loop {
     struct loop_timer **heap;
     size_t heap_n, heap_cap;
     struct loop_task *first, *last;
+    struct loop_task mark; /* ends a round of loop_turn */
     bool firing; /* timers are being fired: what is set now is for the next turn at the earliest */
 };
 

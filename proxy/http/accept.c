@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define ACCEPTS_PER_TURN 32
+#define ACCEPTS_PER_TURN 2 /* few, so that the other workers get their share of a burst */
 #define RETRY_MS         50
 
 static void listen_on(struct http_worker *w);

@@ -91,6 +91,28 @@ void conn_cut(struct conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+/* Something came while the answer is made: the next request, or the end. It has to wait, unregistered. */
+static void held_event(h2o_socket_t *sock, const char *err)
+{
+    conn_release(conn_of(sock));
+}
+
+void conn_hold(struct conn *c)
+{
+    c->held = true;
+    h2o_socket_dont_read(c->sock, 1);
+    h2o_socket_read_start(c->sock, held_event);
+}
+
+void conn_release(struct conn *c)
+{
+    if (!c->held)
+        return;
+    c->held = false;
+    h2o_socket_read_stop(c->sock);
+    h2o_socket_dont_read(c->sock, 0);
+}
+
 static struct conn *record_new(struct http_worker *w, int fd, const struct listener *from, const struct sockaddr *peer)
 {
     struct conn *c = CCP_FAULT("http.conn") ? NULL : calloc(1, sizeof(*c));

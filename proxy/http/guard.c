@@ -12,8 +12,9 @@
 
 #include <dlfcn.h>
 #include <h2o.h>
+#include <pthread.h>
 
-/* The real functions; looked up once by guard_init before there is any thread, read-only afterwards. */
+/* The real functions; looked up once by guard_init, read-only afterwards. */
 static struct {
     int (*parse_request)(const char *, size_t, const char **, size_t *, const char **, size_t *, int *,
                          struct phr_header *, size_t *, size_t);
@@ -53,13 +54,19 @@ static void *next_symbol(const char *name)
     return p;
 }
 
-void guard_init(void)
+static void init_once(void)
 {
     real.parse_request = next_symbol("phr_parse_request");
     real.read_start = next_symbol("h2o_socket_read_start");
     real.write = next_symbol("h2o_socket_write");
     /* Without this h2o drops a Host field of HTTP/2 and nobody could see that it contradicts :authority. */
     H2O_TOKEN_HOST->http2_should_reject = 0;
+}
+
+void guard_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT; /* the tables above belong to the process, like h2o's own */
+    pthread_once(&once, init_once);
 }
 
 static void guarded_read(h2o_socket_t *sock, const char *err)
@@ -116,8 +123,8 @@ static int refuse_preface(struct guard *g, const char *buf, size_t len)
 }
 
 GUARD_EXPORT int phr_parse_request(const char *buf, size_t len, const char **method, size_t *method_len,
-                                   const char **path, size_t *path_len, int *minor_version,
-                                   struct phr_header *headers, size_t *header_count, size_t last_len)
+                                   const char **path, size_t *path_len, int *minor_version, struct phr_header *headers,
+                                   size_t *header_count, size_t last_len)
 {
     int n = real.parse_request(buf, len, method, method_len, path, path_len, minor_version, headers, header_count,
                                last_len);

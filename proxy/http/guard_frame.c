@@ -31,7 +31,8 @@ struct guard_frame { /* as the library's h2o_http2_frame_t */
     const uint8_t *payload;
 };
 
-typedef ssize_t decode_frame_fn(struct guard_frame *, const uint8_t *, size_t, const h2o_http2_settings_t *, const char **);
+typedef ssize_t decode_frame_fn(struct guard_frame *, const uint8_t *, size_t, const h2o_http2_settings_t *,
+                                const char **);
 typedef void stream_reset_fn(void *, void *);
 typedef int parse_headers_fn(h2o_req_t *, void *, const uint8_t *, size_t, int *, size_t *, void *, const char **);
 
@@ -94,8 +95,8 @@ static const char *note_data(struct guard *g, const struct guard_frame *f)
 
 static const char *note_window_update(struct guard *g, const struct guard_frame *f)
 {
-    bool zero = f->length == 4 && (f->payload[0] & 0x7f) == 0 && f->payload[1] == 0 && f->payload[2] == 0 &&
-                f->payload[3] == 0;
+    bool zero =
+        f->length == 4 && (f->payload[0] & 0x7f) == 0 && f->payload[1] == 0 && f->payload[2] == 0 && f->payload[3] == 0;
     return zero && ++g->count.zero_updates > ZERO_UPDATES_MAX ? "too many empty window updates" : NULL;
 }
 
@@ -230,7 +231,7 @@ GUARD_EXPORT int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint
         return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
     }
     int result = ((parse_headers_fn *)next_symbol(&real, "h2o_hpack_parse_headers"))(req, table, src, len, pseudo,
-                                                                                      content_length, digests, err);
+                                                                                     content_length, digests, err);
     if (!fields_fit(&req->headers)) {
         *err = "too many or too large header fields";
         return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;

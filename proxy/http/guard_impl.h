@@ -14,11 +14,11 @@
 
 #include <sys/types.h>
 
-#define GUARD_HEAD_MAX     32768 /* bytes of a header block, encoded or decoded */
-#define GUARD_FIELDS_MAX   100
-#define GUARD_NAME_MAX     256
-#define GUARD_WINDOW_MS    10000
-#define GUARD_STREAMS      128
+#define GUARD_HEAD_MAX   32768 /* bytes of a header block, encoded or decoded */
+#define GUARD_FIELDS_MAX 100
+#define GUARD_NAME_MAX   256
+#define GUARD_WINDOW_MS  10000
+#define GUARD_STREAMS    128
 
 #define GUARD_EXPORT __attribute__((visibility("default")))
 

@@ -80,6 +80,9 @@ struct http_worker *http_worker_new(const struct http_options *options, struct h
 struct loop *http_worker_loop(struct http_worker *w);
 /* Before http_worker_run. */
 void http_worker_set_backend(struct http_worker *w, const struct http_backend *backend, struct chain_worker *chain);
+/* A new configuration: limits and timeouts count for what comes from now on; addresses, TLS paths, http2, h2c
+ * and trusted_proxies stay as they were bound. On the worker's thread (http_worker_post). */
+void http_worker_reconfigure(struct http_worker *w, const struct http_options *options);
 /* Calls ready(arg) from the loop whenever fd (an epoll fd, an eventfd) is readable; level-triggered. The fd
  * stays the caller's and must stay open until http_worker_free. False = no memory or too many. */
 bool http_worker_watch(struct http_worker *w, int fd, void (*ready)(void *arg), void *arg);

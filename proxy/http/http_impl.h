@@ -86,6 +86,7 @@ struct conn {
     size_t requests;      /* open requests of this connection */
     bool tls, unix_socket, trusted;
     bool half_closed; /* FIN or RST was seen */
+    bool held;        /* HTTP/1: registered for reading although nobody reads, see conn_hold */
     size_t peer_n;
     char peer[HTTP_PEER_TEXT];
 };
@@ -104,13 +105,13 @@ struct request {
     size_t content_length; /* as the chain said, SIZE_MAX = unknown */
     uint64_t body_bytes;   /* taken from the chain so far */
     int status;
-    bool counted; /* in shared.in_flight */
-    bool headed;  /* the chain gave the head */
-    bool started; /* h2o has the head */
-    bool sending; /* h2o has bytes; proceed will come */
-    bool last;    /* the chain said: complete */
-    bool broken;  /* break off instead of finishing */
-    bool gone;    /* the client left (HTTP/1) */
+    bool counted;  /* in shared.in_flight */
+    bool headed;   /* the chain gave the head */
+    bool started;  /* h2o has the head */
+    bool sending;  /* h2o has bytes; proceed will come */
+    bool last;     /* the chain said: complete */
+    bool broken;   /* break off instead of finishing */
+    bool gone;     /* the client left (HTTP/1) */
     bool finished; /* the last h2o_send was made */
     bool paused;
     bool bodiless; /* HEAD, 204, 304 */
@@ -179,7 +180,11 @@ void accept_close(struct http_worker *w);
 /* conn.c */
 bool conn_new(struct http_worker *w, int fd, const struct listener *from, const struct sockaddr *peer, socklen_t len);
 struct conn *conn_of(h2o_socket_t *sock);
-void conn_cut(struct conn *c);       /* shuts the socket down; h2o then closes by itself */
+void conn_cut(struct conn *c); /* shuts the socket down; h2o then closes by itself */
+/* HTTP/1, while a request is answered: keeps the socket registered, so that h2o's stop and start of reading
+ * cost no system calls. Released before the last h2o_send. */
+void conn_hold(struct conn *c);
+void conn_release(struct conn *c);
 void conn_ready_gone(void *worker); /* events of gone_ep */
 /* Around every entry into h2o that may parse this connection's input. */
 void conn_enter(struct conn *c);
@@ -222,6 +227,15 @@ bool peer_trusted(const struct peer_net *nets, size_t n, const struct sockaddr *
 bool tls_init(struct tls *t, const struct http_options *options, char why[HTTP_ERRBUF]);
 void tls_release(struct tls *t);
 SSL_CTX *tls_ref(struct tls *t); /* NULL = plain; give back with SSL_CTX_free */
+
+/* settings.c */
+void settings_configure(struct http_worker *w);
+void settings_limit_connections(struct http_worker *w);
+
+/* ports.c */
+bool ports_open(struct http_worker *w);
+void ports_run_posts(struct http_worker *w, bool last); /* last = no more are taken */
+void ports_close(struct http_worker *w);
 
 /* drain.c */
 void drain_begin(void *worker);

@@ -27,6 +27,8 @@ static void dispose(void *arg)
     struct request *r = arg;
     struct http_worker *w = r->w;
     request_unbind(r);
+    if (r->c->busy == r)
+        conn_release(r->c);
     loop_task_cancel(&w->loop, &r->flush);
     loop_timer_stop(&w->loop, &r->stall);
     out_free(w, r->fill);
@@ -130,7 +132,9 @@ static void describe(struct request *r, struct chain_request *out)
         .peer_trusted_proxy = r->c->trusted,
         .tls = r->c->tls,
         .unix_socket = r->c->unix_socket,
-        .version = req->version >= 0x200 ? 20 : req->version == 0x101 ? 11 : 10,
+        .version = req->version >= 0x200   ? 20
+                   : req->version == 0x101 ? 11
+                                           : 10,
         .upgrade = span_of(req->upgrade),
         .body = span_of(req->entity),
         .refusal = CCP_OK,
@@ -199,7 +203,10 @@ int request_on_req(h2o_handler_t *self, h2o_req_t *req)
         request_unbind(r);
         return no_backend(req);
     }
-    if (c->half_closed && !c->guard.h2)
-        request_client_gone(r);
+    if (c->busy == r) {
+        conn_hold(c);
+        if (c->half_closed)
+            request_client_gone(r);
+    }
     return 0;
 }

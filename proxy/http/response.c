@@ -36,8 +36,8 @@ static bool field_ok(const struct ccp_header *h)
 /* Framing is ours, whatever the chain passes on; a field that would break the head is left out. */
 static void add_header(h2o_req_t *req, const struct ccp_header *h)
 {
-    static const char *const ours[] = {"content-length", "transfer-encoding", "connection", "date", "keep-alive",
-                                       "upgrade"};
+    static const char *const ours[] = {"content-length", "transfer-encoding", "connection",
+                                       "date",           "keep-alive",        "upgrade"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (ccp_span_is(h->name, ours[i]))
             return;
@@ -147,6 +147,8 @@ static void hand_over(struct request *r, h2o_iovec_t *bytes, h2o_send_state_t st
     r->finished = state != H2O_SEND_STATE_IN_PROGRESS;
     if (limit != 0 && !loop_timer_set(&r->w->loop, &r->stall, limit))
         conn_cut(c);
+    if (r->finished && c->busy == r)
+        conn_release(c);
     conn_enter(c);
     h2o_send(r->req, bytes, bytes->len != 0 ? 1 : 0, state);
     conn_leave(c);
@@ -193,7 +195,10 @@ static void send_more(struct request *r)
     if (r->broken)
         arm_reset(r);
     if (bytes.len != 0 || opening || last || r->broken)
-        hand_over(r, &bytes, r->broken ? H2O_SEND_STATE_ERROR : last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+        hand_over(r, &bytes,
+                  r->broken ? H2O_SEND_STATE_ERROR
+                  : last    ? H2O_SEND_STATE_FINAL
+                            : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 void response_flush(struct loop_task *task)

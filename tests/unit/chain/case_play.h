@@ -20,10 +20,11 @@
 
 #include <unistd.h>
 
-enum cutting { CUT_WHOLE, CUT_BYTES, CUT_RANDOM };
+enum cutting { CUT_WHOLE, CUT_BYTES, CUT_RANDOM, CUT_ONCE };
 
 struct rhythm {
     enum cutting cutting;
+    size_t cut_at;      /* CUT_ONCE: the length of the first of two pieces */
     bool slow_client;   /* pauses at random */
     size_t gone_after;  /* the client leaves after so many steps; 0 = never */
     bool gone_at_once;  /* it left before the exchange began to work */
@@ -228,6 +229,8 @@ static void transfer_step(struct stage *s, struct ccp_transfer *t)
             n = 1;
         else if (s->rhythm.cutting == CUT_RANDOM)
             n = 1 + dice(s, (unsigned)(n < 300 ? n : 300));
+        else if (s->rhythm.cutting == CUT_ONCE && t->at < s->rhythm.cut_at && s->rhythm.cut_at < body.n)
+            n = s->rhythm.cut_at - t->at;
         /* the chain may look at these bytes during the call only: they come from a copy that dies after it */
         char *copy = malloc(n);
         memcpy(copy, body.p + t->at, n);

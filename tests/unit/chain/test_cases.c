@@ -169,6 +169,14 @@ static void run(const struct test_case *c, struct runtime *rt, struct rhythm rhy
     stage_release(&s);
 }
 
+/* One cut at every place of the body's last bytes: there it is decided whether a stream ended properly. */
+static void cut_near_the_end(const struct test_case *c, struct runtime *rt, struct verdict *v)
+{
+    size_t n = c->up[c->up_n - 1].answer.body.exact.n;
+    for (size_t back = 1; back < n && back <= 80; back++)
+        run(c, rt, (struct rhythm){.cutting = CUT_ONCE, .cut_at = n - back}, true, v);
+}
+
 static void replay(const struct test_case *c, struct runtime *rt, struct verdict *v)
 {
     run(c, rt, (struct rhythm){.cutting = CUT_WHOLE}, true, v);
@@ -176,6 +184,7 @@ static void replay(const struct test_case *c, struct runtime *rt, struct verdict
     if (v->text[0] != '\0' || c->up_n == 0)
         return;
     run(c, rt, (struct rhythm){.cutting = CUT_BYTES}, true, v);
+    cut_near_the_end(c, rt, v);
     for (unsigned i = 1; i <= 6; i++)
         run(c, rt, (struct rhythm){.cutting = CUT_RANDOM, .slow_client = i % 2 == 0, .random = i * 7919}, true, v);
     for (unsigned i = 1; i <= 10; i++) {

@@ -17,9 +17,15 @@ enum { END_STREAM = 1, END_HEADERS = 4 };
 
 static void frame(struct ccp_buf *b, int type, int flags, uint32_t stream, struct ccp_span payload)
 {
-    unsigned char h[9] = {(unsigned char)(payload.n >> 16), (unsigned char)(payload.n >> 8), (unsigned char)payload.n,
-                          (unsigned char)type, (unsigned char)flags, (unsigned char)(stream >> 24),
-                          (unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream};
+    unsigned char h[9] = {(unsigned char)(payload.n >> 16),
+                          (unsigned char)(payload.n >> 8),
+                          (unsigned char)payload.n,
+                          (unsigned char)type,
+                          (unsigned char)flags,
+                          (unsigned char)(stream >> 24),
+                          (unsigned char)(stream >> 16),
+                          (unsigned char)(stream >> 8),
+                          (unsigned char)stream};
     buf_add(b, ccp_span_of((char *)h, 9));
     buf_add(b, payload);
 }
@@ -254,7 +260,8 @@ static void stream_floods_end_the_connection(void **state)
             else if (f == LATE_DATA)
                 frame(&b, DATA, 0, i, CCP_SPAN("x"));
             else
-                frame(&b, UPDATE, 0, i, f == ZERO_UPDATE ? ccp_span_of("\0\0\0\0", 4) : ccp_span_of("\x7f\xff\xff\xff", 4));
+                frame(&b, UPDATE, 0, i,
+                      f == ZERO_UPDATE ? ccp_span_of("\0\0\0\0", 4) : ccp_span_of("\x7f\xff\xff\xff", 4));
         }
         struct heard h = exchange_once(&s, &b, 2000);
         assert_true(h.closed);

@@ -33,8 +33,11 @@ static void addresses_print(void **state)
     static const struct {
         const char *text, *printed;
         bool loopback;
-    } cases[] = {{"127.0.0.1", "127.0.0.1:80", true}, {"10.1.2.3", "10.1.2.3:80", false}, {"::1", "[::1]:80", true},
-                 {"2001:db8::2", "[2001:db8::2]:80", false}, {"::ffff:127.3.2.1", "127.3.2.1:80", true}};
+    } cases[] = {{"127.0.0.1", "127.0.0.1:80", true},
+                 {"10.1.2.3", "10.1.2.3:80", false},
+                 {"::1", "[::1]:80", true},
+                 {"2001:db8::2", "[2001:db8::2]:80", false},
+                 {"::ffff:127.3.2.1", "127.3.2.1:80", true}};
     for (size_t i = 0; i < 5; i++) {
         struct sockaddr_storage a = address(cases[i].text, 80);
         char out[HTTP_PEER_TEXT];
@@ -49,12 +52,18 @@ static void networks_match(void **state)
     static const struct {
         const char *net, *address;
         bool in;
-    } cases[] = {{"10.0.0.0/8", "10.255.0.1", true},   {"10.0.0.0/8", "11.0.0.1", false},
-                 {"10.0.0.0/8", "::1", false},         {"192.168.4.0/22", "192.168.7.255", true},
-                 {"192.168.4.0/22", "192.168.8.0", false}, {"127.0.0.1", "127.0.0.1", true},
-                 {"127.0.0.1", "127.0.0.2", false},    {"0.0.0.0/0", "8.8.8.8", true},
-                 {"10.0.0.0/8", "::ffff:10.0.0.1", true}, {"fd00::/8", "fd12::1", true},
-                 {"fd00::/8", "fe00::1", false},       {"::1", "::1", true}};
+    } cases[] = {{"10.0.0.0/8", "10.255.0.1", true},
+                 {"10.0.0.0/8", "11.0.0.1", false},
+                 {"10.0.0.0/8", "::1", false},
+                 {"192.168.4.0/22", "192.168.7.255", true},
+                 {"192.168.4.0/22", "192.168.8.0", false},
+                 {"127.0.0.1", "127.0.0.1", true},
+                 {"127.0.0.1", "127.0.0.2", false},
+                 {"0.0.0.0/0", "8.8.8.8", true},
+                 {"10.0.0.0/8", "::ffff:10.0.0.1", true},
+                 {"fd00::/8", "fd12::1", true},
+                 {"fd00::/8", "fe00::1", false},
+                 {"::1", "::1", true}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer_net net;
         struct sockaddr_storage a = address(cases[i].address, 1);
@@ -67,8 +76,9 @@ static void networks_match(void **state)
 
 static void broken_networks_are_refused(void **state)
 {
-    static const char *const bad[] = {"", "/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0/8", "::1/129",
-                                      "localhost", "10.0.0.0/-1", "10.0.0.0/8/8", "1.2.3.4.5", "10.0.0.0/ 8"};
+    static const char *const bad[] = {"",          "/8",         "10.0.0.0/33", "10.0.0.0/",   "10.0.0.0/x",
+                                      "10.0.0/8",  "::1/129",    "localhost",   "10.0.0.0/-1", "10.0.0.0/8/8",
+                                      "1.2.3.4.5", "10.0.0.0/ 8"};
     struct peer_net net;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (peer_net_parse(ccp_span_z(bad[i]), &net))

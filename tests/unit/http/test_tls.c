@@ -124,9 +124,12 @@ static void protocols_and_alpn(void **state)
         const char *offer, *chosen;
         int max;
         bool ok;
-    } cases[] = {{"\2h2\10http/1.1", "h2", 0, true},  {"\10http/1.1", "http/1.1", 0, true},
-                 {NULL, "", 0, true},                 {"\3foo", "", 0, true},
-                 {NULL, "", TLS1_2_VERSION, true},    {NULL, "", TLS1_1_VERSION, false}};
+    } cases[] = {{"\2h2\10http/1.1", "h2", 0, true},
+                 {"\10http/1.1", "http/1.1", 0, true},
+                 {NULL, "", 0, true},
+                 {"\3foo", "", 0, true},
+                 {NULL, "", TLS1_2_VERSION, true},
+                 {NULL, "", TLS1_1_VERSION, false}};
     struct server s;
     struct files f;
     tls_server(&s, &f);
