@@ -5,7 +5,8 @@
 #include <app/clients.h>
 
 const struct client clients[] = {
-    {"claude", "Claude Code", "claude_api", CCP_FORMAT_ANTHROPIC, "", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"},
+    {"claude", "Claude Code", "claude_api", CCP_FORMAT_ANTHROPIC, "", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN",
+     "ANTHROPIC_CUSTOM_HEADERS"},
     {"codex", "Codex", "openai", CCP_FORMAT_OPENAI_RESPONSES, "/v1", NULL, "CCPROXY_TOKEN"},
     {"openai", "OpenAI SDK", "openai", CCP_FORMAT_OPENAI_CHAT, "/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY"},
     {"anthropic", "Anthropic SDK", "claude_api", CCP_FORMAT_ANTHROPIC, "", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"},

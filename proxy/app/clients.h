@@ -13,6 +13,7 @@ struct client {
     enum ccp_format format;
     const char *suffix; /* what its base URL ends in: "", "/v1" */
     const char *base_var, *key_var;
+    const char *headers_var; /* takes "name: value" lines, or NULL */
 };
 
 extern const struct client clients[]; /* ends with a NULL name */

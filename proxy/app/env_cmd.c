@@ -45,6 +45,12 @@ static void print_codex(const struct lines *l)
            l->base, l->needs_key ? ", env_key=\"CCPROXY_TOKEN\"" : "");
 }
 
+/* Passing the client's own credential through leaves only a header of our own for the server's key. */
+static bool own_key_by_header(const struct lines *l)
+{
+    return l->needs_key && l->key == NULL && l->client->headers_var != NULL;
+}
+
 static void print_remarks(const struct lines *l)
 {
     if (!l->provider->usable)
@@ -52,7 +58,7 @@ static void print_remarks(const struct lines *l)
     if (l->provider->auth == AUTH_PASSTHROUGH)
         printf("# your own credential is passed through: leave %s as it is\n",
                l->client->base_var != NULL ? l->client->key_var : "the client's key");
-    if (l->needs_key && l->provider->auth == AUTH_PASSTHROUGH)
+    if (l->needs_key && l->key == NULL && l->client->headers_var == NULL)
         puts("# and send the header x-ccproxy-token with a key of this server");
     else if (l->needs_key)
         puts("# replace " KEY_PLACEHOLDER " by a key of this server ([security] in its configuration)");
@@ -67,6 +73,8 @@ static int print_lines(const struct lines *l)
         printf("export %s='%s'\n", l->client->base_var, l->base);
     if (l->key != NULL && (l->client->base_var != NULL || l->needs_key))
         printf("export %s='%s'\n", l->client->key_var, l->key);
+    if (own_key_by_header(l))
+        printf("export %s='x-ccproxy-token: " KEY_PLACEHOLDER "'\n", l->client->headers_var);
     return EXIT_OK;
 }
 
@@ -77,6 +85,8 @@ static int print_object(const struct lines *l)
         json_object_set_new(variables, l->client->base_var, json_string(l->base));
     if (l->key != NULL && (l->client->base_var != NULL || l->needs_key))
         json_object_set_new(variables, l->client->key_var, json_string(l->key));
+    if (own_key_by_header(l))
+        json_object_set_new(variables, l->client->headers_var, json_string("x-ccproxy-token: " KEY_PLACEHOLDER));
     return print_json(json_pack("{s:s, s:o, s:b, s:s, s:b, s:o}", "client", l->client->name, "provider",
                                 json_span(l->provider->id), "ready", l->provider->usable, "base_url", l->base,
                                 "needs_key", l->needs_key, "environment", variables));
@@ -87,9 +97,10 @@ static int print_env(struct cli *cli, struct runtime *rt, const struct client *c
     struct address address;
     const char *url = args_get(&cli->args, "url"), *wanted = args_get(&cli->args, "provider");
     const char *wrong = url != NULL ? address_parse(url, &address) : address_of(&rt->settings.server, &address);
+    if (wrong != NULL && url != NULL)
+        return complain(EXIT_USAGE, "--url: %s", wrong);
     if (wrong != NULL)
-        return complain(url != NULL ? EXIT_USAGE : EXIT_FAILED, "%s%s; give --url", url != NULL ? "--url: " : "",
-                        wrong);
+        return complain(EXIT_FAILED, "%s; give --url", wrong);
     if (address.unix_socket != NULL)
         return complain(EXIT_FAILED, "the server listens on a unix socket only; give --url");
     struct lines l = {.client = client,

@@ -122,13 +122,14 @@ int help_unknown(const struct command *const *commands, int argc, char **argv)
     char name[128];
     join_words(name, sizeof(name), argc, argv);
     const char *nearest = nearest_command(commands, name);
-    if (nearest == NULL && argc > 1)
+    if (nearest == NULL && argc > 1 && !is_group(commands, argv[0]))
         nearest = nearest_command(commands, argv[0]);
     if (is_group(commands, argv[0])) {
         if (argc == 1 || argv[1][0] == '-')
             complain(EXIT_USAGE, "%s needs a command", argv[0]);
         else
-            complain(EXIT_USAGE, "there is no command \"%s\"", name);
+            complain(EXIT_USAGE, "there is no command \"%s\"%s%s%s", name, nearest != NULL ? " (did you mean \"" : "",
+                     nearest != NULL ? nearest : "", nearest != NULL ? "\"?)" : "");
         help_group(commands, argv[0], stderr);
         return EXIT_USAGE;
     }

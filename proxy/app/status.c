@@ -173,7 +173,7 @@ static int run(struct cli *cli)
     int code;
     signal(SIGPIPE, SIG_IGN);
     if (wrong != NULL) {
-        code = complain(EXIT_USAGE, "%s%s; give --url", url != NULL ? "--url: " : "", wrong);
+        code = complain(EXIT_USAGE, "%s%s%s", url != NULL ? "--url: " : "", wrong, url != NULL ? "" : "; give --url");
     } else if (!upstream_global_init()) {
         code = complain(EXIT_FAILED, "out of memory");
     } else {

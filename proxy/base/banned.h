@@ -9,6 +9,17 @@
 #include <string.h>
 #include <time.h>
 
+/* Some C libraries define these as macros when they optimise. */
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+#undef sprintf
+#undef vsprintf
+#undef atof
+#undef atoi
+#undef atol
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
 #pragma GCC poison atoi atol atof system popen tmpnam mktemp tempnam
 #pragma GCC poison gmtime localtime ctime asctime

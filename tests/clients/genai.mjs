@@ -1,10 +1,11 @@
-// The official Google GenAI SDK for node. It asks /v1/models/… unless told otherwise, so both versions are asked for.
+// The official Google GenAI SDK for node. It asks /v1/models/… unless told otherwise; aimock serves /v1beta only, so
+// both versions are asked for where there is no CONTROL.
 import { assert, base, failOnce, key, load, run, thrown } from './client.mjs'
 const { GoogleGenAI } = load('@google/genai')
 
 const make = apiVersion => new GoogleGenAI({ apiKey: key, apiVersion, httpOptions: { baseUrl: base, apiVersion } })
 const clients = { v1beta: make('v1beta') }
-if (!process.env.BARE) clients.v1 = make('v1')
+if (!process.env.CONTROL) clients.v1 = make('v1')
 const contents = [{ role: 'user', parts: [{ text: 'hello there' }] }]
 const tools = [{ functionDeclarations: [{ name: 'get_weather', parametersJsonSchema: { type: 'object', properties: { city: { type: 'string' } } } }] }]
 

@@ -24,11 +24,13 @@ enum cutting { CUT_WHOLE, CUT_BYTES, CUT_RANDOM, CUT_ONCE };
 
 struct rhythm {
     enum cutting cutting;
-    size_t cut_at;      /* CUT_ONCE: the length of the first of two pieces */
-    bool slow_client;   /* pauses at random */
-    size_t gone_after;  /* the client leaves after so many steps; 0 = never */
-    bool gone_at_once;  /* it left before the exchange began to work */
-    size_t abort_after; /* the worker ends everything after so many steps; 0 = never */
+    size_t cut_at;          /* CUT_ONCE: the length of the first of two pieces */
+    bool slow_client;       /* pauses at random */
+    size_t gone_after;      /* the client leaves after so many steps; 0 = never */
+    bool gone_at_once;      /* it left before the exchange began to work */
+    size_t abort_after;     /* the worker ends everything after so many steps; 0 = never */
+    bool draining;          /* the worker drains before the request comes */
+    struct runtime *reload; /* becomes the worker's after two steps; or NULL */
     unsigned random;
     const char *fault; /* armed while the exchange runs (base/fault.h), or NULL */
 };
@@ -443,6 +445,8 @@ static void turn(struct stage *s, size_t step)
         s->x = NULL;
         s->ended = true;
     }
+    if (step == 2 && s->rhythm.reload != NULL)
+        chain_worker_set_runtime(s->worker, runtime_ref(s->rhythm.reload));
     if (step == s->rhythm.abort_after)
         chain_abort_all(s->worker);
     play_us += 1000;
@@ -471,6 +475,8 @@ static void stage_play(struct stage *s, const struct test_case *c, struct runtim
     spy_on(&lists, s->runtime, s);
     s->worker = chain_worker_new(&s->loop, &fake_transport, s, runtime_ref(s->runtime));
     struct chain_request request = request_of(c, h);
+    if (rhythm.draining)
+        chain_drain(s->worker);
     arm(rhythm.fault);
     s->in_begin = true;
     s->x = chain_begin(s->worker, &request, &recorder, s);
