@@ -79,7 +79,9 @@ def run_program(command, name, count, env, parse):
         detail = " (exit %d, see %s)" % (code, log.name) if code else ""
         count.line("%s %s %.2f%s" % (word, name, time.time() - started, detail))
     if code and not parse:
-        print("\n".join("    " + l for l in open(log.name).read().splitlines()[-25:]))
+        lines = open(log.name).read().splitlines()
+        wrong = [l for l in lines if "FAILED" in l or "ERROR" in l or "error:" in l]
+        print("\n".join("    " + l for l in (wrong or lines)[-25:]))
     return seen
 
 

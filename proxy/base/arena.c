@@ -17,7 +17,7 @@ struct arena_defer {
     void *arg;
 };
 
-#define ALIGN 16
+#define ALIGN  16
 #define HEADER ((sizeof(struct arena_chunk) + ALIGN - 1) / ALIGN * ALIGN)
 
 void arena_cache_init(struct arena_cache *cache, size_t keep)

@@ -24,7 +24,13 @@ bool buf_add(struct ccp_buf *b, struct ccp_span s);
 bool buf_printf(struct ccp_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct ccp_buf *b, const char *fmt, va_list ap);
 void buf_drop(struct ccp_buf *b, size_t n); /* forgets the first n bytes */
-static inline struct ccp_span buf_span(const struct ccp_buf *b) { return (struct ccp_span){b->p, b->n}; }
-static inline bool buf_addz(struct ccp_buf *b, const char *z) { return buf_add(b, ccp_span_z(z)); }
+static inline struct ccp_span buf_span(const struct ccp_buf *b)
+{
+    return (struct ccp_span){b->p, b->n};
+}
+static inline bool buf_addz(struct ccp_buf *b, const char *z)
+{
+    return buf_add(b, ccp_span_z(z));
+}
 
 #endif

@@ -22,8 +22,7 @@ struct log_options {
 };
 
 /* Any thread. `who` is the area or plugin ("http", "access_log"). */
-void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap);
 /* A ready line (access log): written as it is plus a line feed. The caller has escaped it. */
 void log_line(struct ccp_span line);
@@ -40,9 +39,13 @@ uint64_t log_dropped(void);
  * bidirectional overrides never pass; with `json` quotes and backslashes too. Returns the length written. */
 size_t log_escape(char *out, size_t max, struct ccp_span s, bool json);
 
-#define log_debug(who, ...) do { if (log_enabled(CCP_LOG_DEBUG)) log_write(CCP_LOG_DEBUG, who, __VA_ARGS__); } while (0)
-#define log_info(who, ...) log_write(CCP_LOG_INFO, who, __VA_ARGS__)
-#define log_warn(who, ...) log_write(CCP_LOG_WARN, who, __VA_ARGS__)
+#define log_debug(who, ...)                                                                                            \
+    do {                                                                                                               \
+        if (log_enabled(CCP_LOG_DEBUG))                                                                                \
+            log_write(CCP_LOG_DEBUG, who, __VA_ARGS__);                                                                \
+    } while (0)
+#define log_info(who, ...)  log_write(CCP_LOG_INFO, who, __VA_ARGS__)
+#define log_warn(who, ...)  log_write(CCP_LOG_WARN, who, __VA_ARGS__)
 #define log_error(who, ...) log_write(CCP_LOG_ERROR, who, __VA_ARGS__)
 
 #endif

@@ -33,7 +33,7 @@ struct loop {
     size_t heap_n, heap_cap;
     struct loop_task *first, *last;
     struct loop_task mark; /* ends a round of loop_turn */
-    bool firing; /* timers are being fired: what is set now is for the next turn at the earliest */
+    bool firing;           /* timers are being fired: what is set now is for the next turn at the earliest */
 };
 
 void loop_init(struct loop *loop, void (*wake)(struct loop *loop), void *owner);

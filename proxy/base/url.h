@@ -13,9 +13,9 @@ struct url {
     struct ccp_span host;   /* without brackets */
     uint16_t port;          /* the scheme's default when absent */
     bool has_port;
-    bool ipv6;              /* host was in brackets */
-    struct ccp_span path;   /* "" or from the first '/' to '?' */
-    struct ccp_span query;  /* without '?' */
+    bool ipv6;             /* host was in brackets */
+    struct ccp_span path;  /* "" or from the first '/' to '?' */
+    struct ccp_span query; /* without '?' */
 };
 
 /* NULL = fine, else a static text that says what is wrong. Refuses user info, fragments, control bytes,

@@ -43,8 +43,8 @@ static struct ccp_span upstream_path(struct exchange *x)
     struct ccp_span path = r->rest;
     if (r->op != CCP_OP_RAW && versioned(x) && ccp_span_starts(path, CCP_SPAN("/v1/")))
         path = ccp_span_skip(path, 3);
-    bool mapped = r->format == CCP_FORMAT_GEMINI && r->path_model.n != 0 &&
-                  !ccp_span_eq(x->client_model, x->upstream_model);
+    bool mapped =
+        r->format == CCP_FORMAT_GEMINI && r->path_model.n != 0 && !ccp_span_eq(x->client_model, x->upstream_model);
     if (!mapped)
         return path;
     struct ccp_span pieces[] = {
@@ -260,11 +260,10 @@ static void refuse(struct exchange *x)
 {
     x->upstream_refused = true;
     loop_soon(x->w->loop, &x->task); /* its body is of no interest: attempt_give_up ends it next turn */
-    exchange_fail(x, CCP_LOGIN_REQUIRED,
-                  "provider %.*s refused the configured key (401): set %s.%.*s.api_key to a valid one",
-                  CCP_FMT(x->route.provider->id),
-                  runtime_plugin(x->rt, x->route.provider->id) != NULL ? "plugins" : "providers",
-                  CCP_FMT(x->route.provider->id));
+    exchange_fail(
+        x, CCP_LOGIN_REQUIRED, "provider %.*s refused the configured key (401): set %s.%.*s.api_key to a valid one",
+        CCP_FMT(x->route.provider->id), runtime_plugin(x->rt, x->route.provider->id) != NULL ? "plugins" : "providers",
+        CCP_FMT(x->route.provider->id));
 }
 
 static bool copy_header(struct exchange *x, const struct ccp_header *h)

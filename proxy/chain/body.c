@@ -22,8 +22,9 @@ static bool decode(struct exchange *x, enum coding coding)
     buf_init(out, x->rt->settings.server.max_body_bytes);
     enum ccp_status status = coding_decode(coding, x->req.body, 100, out);
     if (status != CCP_OK) {
-        exchange_fail(x, status, status == CCP_TOO_LARGE ? "the decoded request body is too large"
-                                                         : "the request body does not match its content-encoding");
+        exchange_fail(x, status,
+                      status == CCP_TOO_LARGE ? "the decoded request body is too large"
+                                              : "the request body does not match its content-encoding");
         return false;
     }
     x->body = buf_span(out);
@@ -59,6 +60,13 @@ static bool scan(struct exchange *x)
     if (json_scan(x->body, keys, values, 2, &error) != CCP_OK) {
         exchange_fail(x, CCP_BAD_JSON, "the request body is not valid JSON: %s at line %zu, column %zu (byte %zu)",
                       error.what, error.line, error.column, error.offset);
+        return false;
+    }
+    size_t first = 0;
+    while (first < x->body.n && memchr(" \t\r\n", x->body.p[first], 4) != NULL)
+        first++;
+    if (x->body.p[first] != '{') {
+        exchange_fail(x, CCP_BAD_JSON, "the request body is JSON, but not an object (byte %zu)", first);
         return false;
     }
     x->wants_stream = values[1].p != NULL && ccp_span_is(values[1], "true");

@@ -14,9 +14,9 @@
 #include <base/loop.h>
 #include <ccproxy/ccproxy.h>
 
-struct exchange;       /* chain/exchange_impl.h */
-struct chain_worker;   /* per worker: snapshot pointer, arena cache, counters, transport */
-struct runtime;        /* plugin/registry.h: one immutable configuration with its open plugins */
+struct exchange;     /* chain/exchange_impl.h */
+struct chain_worker; /* per worker: snapshot pointer, arena cache, counters, transport */
+struct runtime;      /* plugin/registry.h: one immutable configuration with its open plugins */
 
 /* What http/ knows of a request; all memory stays valid until chain_end was reported by `ended`. */
 struct chain_request {
@@ -26,10 +26,11 @@ struct chain_request {
     struct ccp_span peer;      /* "127.0.0.1:5123", "unix" */
     bool peer_trusted_proxy;
     bool tls, unix_socket;
-    int version;               /* 10, 11, 20 */
-    const struct ccp_header *headers; /* names lower case; without host, content-length, transfer-encoding, expect, upgrade */
+    int version; /* 10, 11, 20 */
+    const struct ccp_header
+        *headers; /* names lower case; without host, content-length, transfer-encoding, expect, upgrade */
     size_t header_count;
-    struct ccp_span upgrade;   /* value of Upgrade on HTTP/1, or empty */
+    struct ccp_span upgrade; /* value of Upgrade on HTTP/1, or empty */
     struct ccp_span body;
     /* Set when http/ itself refuses the request (too large, malformed, overloaded): the chain then only
      * shapes the error in the client's format and reports the events. CCP_OK = a normal request. */

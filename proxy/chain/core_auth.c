@@ -134,7 +134,8 @@ bool auth_scope(struct exchange *x)
     if (x->key == NULL)
         return true;
     if (!auth_may_use(x, p)) {
-        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" may not use provider %.*s", CCP_FMT(x->key->name), CCP_FMT(p->id));
+        exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" may not use provider %.*s", CCP_FMT(x->key->name),
+                      CCP_FMT(p->id));
         return false;
     }
     if (x->key->models.n == 0)

@@ -32,8 +32,7 @@ static void mark(struct exchange *x, struct ccp_span origin)
 static struct ccp_span allowed_headers(struct exchange *x)
 {
     const struct ccp_list *list = &x->rt->settings.cors.headers;
-    struct ccp_span asked =
-        headers_get(x->headers, x->header_count, CCP_SPAN("access-control-request-headers"));
+    struct ccp_span asked = headers_get(x->headers, x->header_count, CCP_SPAN("access-control-request-headers"));
     if (list->n == 1 && ccp_span_is(list->v[0], "*"))
         return asked.p != NULL && headers_value_ok(asked) ? asked : CCP_SPAN("");
     return join(x, list);

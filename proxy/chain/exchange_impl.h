@@ -39,10 +39,10 @@ struct chain_worker {
 };
 
 enum exchange_state {
-    X_NEW,      /* waits for its first turn */
-    X_ENTERING, /* middlewares run */
-    X_PARKED,   /* one of them waits */
-    X_UPSTREAM, /* the upstream request is under way, no head yet */
+    X_NEW,       /* waits for its first turn */
+    X_ENTERING,  /* middlewares run */
+    X_PARKED,    /* one of them waits */
+    X_UPSTREAM,  /* the upstream request is under way, no head yet */
     X_ANSWERING, /* the head went to the client */
     X_FINISHING, /* nothing more will be sent; the end is queued */
     X_STATES
@@ -55,12 +55,12 @@ struct route {
     struct ccp_span rest;      /* canonical path after the prefix, "/v1/messages" */
     enum ccp_format format;    /* the client's; CCP_FORMAT_NONE for local routes */
     enum ccp_op op;
-    bool local;                /* answered here: health, plugins, root */
-    bool public;               /* no key needed */
-    bool stream_path;          /* Gemini streamGenerateContent */
+    bool local;                 /* answered here: health, plugins, root */
+    bool public;                /* no key needed */
+    bool stream_path;           /* Gemini streamGenerateContent */
     struct ccp_span path_model; /* Gemini: model within rest */
-    const char *allow;         /* set when the path exists but not with this method */
-    const char *hint;          /* text for an unknown path that is nearly right */
+    const char *allow;          /* set when the path exists but not with this method */
+    const char *hint;           /* text for an unknown path that is nearly right */
 };
 
 struct exchange {
@@ -86,9 +86,9 @@ struct exchange {
     struct route route;
     const struct security_key *key; /* NULL = none presented or none configured */
     bool authenticated, admin;
-    struct ccp_span body;           /* decoded when it had to be read */
+    struct ccp_span body; /* decoded when it had to be read */
     bool body_decoded;
-    struct ccp_span model_raw;      /* JSON string in body, with quotes; empty = none */
+    struct ccp_span model_raw; /* JSON string in body, with quotes; empty = none */
     struct ccp_span client_model, upstream_model;
     bool wants_stream;
     bool models_asked; /* upstream lists were asked for once */
@@ -114,11 +114,11 @@ struct exchange {
     bool upstream_refused; /* the head was judged as our failure; its body is ignored */
     bool paused;
 
-    bool sse;                 /* the answer is an event stream */
+    bool sse; /* the answer is an event stream */
     struct sse_boundary boundary;
     struct format_tail tail;
-    struct ccp_buf held;      /* an unfinished event, kept back so that a cut never looks like an event */
-    bool split;               /* an event too large to hold is partly out */
+    struct ccp_buf held; /* an unfinished event, kept back so that a cut never looks like an event */
+    bool split;          /* an event too large to hold is partly out */
     struct loop_timer keepalive;
     uint64_t last_byte_ms;
 };

@@ -6,7 +6,7 @@
 #include <wire/headers.h>
 #include <wire/json.h>
 
-#define JSON_TYPE CCP_SPAN("application/json")
+#define JSON_TYPE   CCP_SPAN("application/json")
 #define HEALTH_TYPE CCP_SPAN("application/health+json")
 
 static bool is_get(const struct exchange *x)
@@ -96,17 +96,15 @@ static const char *state_name(enum plugin_state s)
 static void write_plugin(const struct plugin_instance *p, struct ccp_buf *out)
 {
     const struct ccp_plugin *m = p->manifest;
-    buf_printf(out,
-               "{\"name\":\"%s\",\"type\":\"%s\",\"status\":\"%s\",\"version\":\"%s\",\"summary\":", m->name,
+    buf_printf(out, "{\"name\":\"%s\",\"type\":\"%s\",\"status\":\"%s\",\"version\":\"%s\",\"summary\":", m->name,
                m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", state_name(p->state), m->version);
     json_quote_to(out, ccp_span_z(m->summary));
     if (p->state == PLUGIN_FAILED) {
         buf_addz(out, ",\"error\":");
         json_quote_to(out, p->why);
     }
-    buf_printf(out,
-               ",\"_links\":{\"self\":{\"href\":\"/plugins/%s\"},\"health\":{\"href\":\"/plugins/%s/health\"}}}", m->name,
-               m->name);
+    buf_printf(out, ",\"_links\":{\"self\":{\"href\":\"/plugins/%s\"},\"health\":{\"href\":\"/plugins/%s/health\"}}}",
+               m->name, m->name);
 }
 
 static enum ccp_verdict serve_list(struct exchange *x)
@@ -119,8 +117,10 @@ static enum ccp_verdict serve_list(struct exchange *x)
             buf_addz(&out, ",");
         write_plugin(&x->rt->plugins[i], &out);
     }
-    buf_printf(&out, "],\"total\":%zu,\"_links\":{\"self\":{\"href\":\"/plugins\"},\"status\":{\"href\":"
-                     "\"/plugins/status\"}}}", x->rt->plugin_count);
+    buf_printf(&out,
+               "],\"total\":%zu,\"_links\":{\"self\":{\"href\":\"/plugins\"},\"status\":{\"href\":"
+               "\"/plugins/status\"}}}",
+               x->rt->plugin_count);
     return send(x, 200, JSON_TYPE, &out);
 }
 
@@ -135,8 +135,9 @@ static enum ccp_verdict serve_status(struct exchange *x)
         buf_printf(&out, "%s\"%s\":\"%s\"", i != 0 ? "," : "", x->rt->plugins[i].manifest->name,
                    state_name(x->rt->plugins[i].state));
     }
-    buf_printf(&out, "},\"active\":%zu,\"disabled\":%zu,\"failed\":%zu,\"_links\":{\"self\":{\"href\":"
-                     "\"/plugins/status\"},\"plugins\":{\"href\":\"/plugins\"}}}",
+    buf_printf(&out,
+               "},\"active\":%zu,\"disabled\":%zu,\"failed\":%zu,\"_links\":{\"self\":{\"href\":"
+               "\"/plugins/status\"},\"plugins\":{\"href\":\"/plugins\"}}}",
                counts[PLUGIN_ACTIVE], counts[PLUGIN_DISABLED], counts[PLUGIN_FAILED]);
     return send(x, 200, JSON_TYPE, &out);
 }
@@ -173,15 +174,16 @@ static enum ccp_verdict serve_plugin_health(struct exchange *x, const struct plu
     bool provider = p->provider >= 0;
     const char *status = health_of(x, p, &why);
     buf_init(&out, 64 * 1024);
-    buf_printf(&out,
-               "{\"plugin\":\"%s\",\"status\":\"%s\",\"adapter_loaded\":%s,\"details\":{\"type\":\"%s\",\"initialized\":%s,"
-               "\"has_adapter\":%s,\"has_detection\":false,\"has_credentials\":%s,\"cli_version\":null,\"cli_path\":null",
-               m->name, status, provider && p->state == PLUGIN_ACTIVE ? "true" : "false",
-               m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", p->state == PLUGIN_ACTIVE ? "true" : "false",
-               provider ? "true" : "false",
-               provider && x->rt->providers[p->provider].auth == AUTH_API_KEY && x->rt->providers[p->provider].usable
-                   ? "true"
-                   : "false");
+    buf_printf(
+        &out,
+        "{\"plugin\":\"%s\",\"status\":\"%s\",\"adapter_loaded\":%s,\"details\":{\"type\":\"%s\",\"initialized\":%s,"
+        "\"has_adapter\":%s,\"has_detection\":false,\"has_credentials\":%s,\"cli_version\":null,\"cli_path\":null",
+        m->name, status, provider && p->state == PLUGIN_ACTIVE ? "true" : "false",
+        m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", p->state == PLUGIN_ACTIVE ? "true" : "false",
+        provider ? "true" : "false",
+        provider && x->rt->providers[p->provider].auth == AUTH_API_KEY && x->rt->providers[p->provider].usable
+            ? "true"
+            : "false");
     if (why.n != 0) {
         buf_addz(&out, ",\"message\":");
         json_quote_to(&out, why);

@@ -199,7 +199,7 @@ static enum ccp_verdict write_answer(struct exchange *x, const struct list *l)
             write_one(x, &l->v[i], &out);
             verdict = answer(x, &out);
         } else {
-            exchange_fail(x, CCP_NOT_FOUND, "there is no model \"%.*s\"", (int)(id.n < 200 ? id.n : 200), id.p);
+            exchange_fail(x, CCP_NO_MODEL, "there is no model \"%.*s\"", (int)(id.n < 200 ? id.n : 200), id.p);
         }
     }
     buf_release(&out);

@@ -8,9 +8,9 @@
 #include <base/log.h>
 #include <chain/models_impl.h>
 
-#define FRESH_MS (5 * 60 * 1000u)
+#define FRESH_MS  (5 * 60 * 1000u)
 #define FAILED_MS (30 * 1000u)
-#define LIST_MAX (8u * 1024 * 1024)
+#define LIST_MAX  (8u * 1024 * 1024)
 
 struct fetch_group;
 

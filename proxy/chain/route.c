@@ -172,8 +172,7 @@ static bool match_local(struct exchange *x)
     if (ccp_span_starts(p, CCP_SPAN("/v1/plugins")))
         p = ccp_span_skip(p, 3);
     bool health = ccp_span_is(p, "/health") || ccp_span_is(p, "/health/ready") || ccp_span_is(p, "/health/live");
-    bool bare = ccp_span_is(p, "/") ||
-                (r->prefix.n != 0 && (r->rest.n == 0 || ccp_span_is(r->rest, "/")));
+    bool bare = ccp_span_is(p, "/") || (r->prefix.n != 0 && (r->rest.n == 0 || ccp_span_is(r->rest, "/")));
     bool plugins = ccp_span_is(p, "/plugins") || ccp_span_starts(p, CCP_SPAN("/plugins/"));
     if (!health && !bare && !plugins)
         return false;
@@ -188,12 +187,16 @@ static const char *hint(struct exchange *x, struct ccp_span rest)
 {
     static const char *const bare[] = {"/messages", "/chat/completions", "/responses", "/embeddings", "/models"};
     if (ccp_span_starts(rest, CCP_SPAN("/v1/v1/")) || ccp_span_starts(rest, CCP_SPAN("/v1/v1beta/")))
-        return arena_printf(&x->arena, "/v1 is doubled: this client adds it by itself, use a base URL that ends in "
-                                       "\"/%.*s\"", CCP_FMT(x->route.prefix)).p;
+        return arena_printf(&x->arena,
+                            "/v1 is doubled: this client adds it by itself, use a base URL that ends in "
+                            "\"/%.*s\"",
+                            CCP_FMT(x->route.prefix))
+            .p;
     for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
         if (ccp_span_starts(rest, ccp_span_z(bare[i])))
             return arena_printf(&x->arena, "/v1 is missing: use a base URL that ends in \"%s%.*s/v1\"",
-                                x->route.prefix.n != 0 ? "/" : "", CCP_FMT(x->route.prefix)).p;
+                                x->route.prefix.n != 0 ? "/" : "", CCP_FMT(x->route.prefix))
+                .p;
     return NULL;
 }
 

@@ -9,10 +9,9 @@ static const struct {
     const char *pattern; /* prefix of the model's name; "o#" = an o and a digit */
     const char *providers[2];
 } families[] = {
-    {"claude", {"claude_api", NULL}},   {"gpt", {"openai", "codex"}},
-    {"o#", {"openai", "codex"}},        {"codex", {"openai", "codex"}},
-    {"chatgpt", {"openai", "codex"}},   {"text-embedding", {"openai", "codex"}},
-    {"gemini", {"gemini", NULL}},       {"mock", {"mock", NULL}},
+    {"claude", {"claude_api", NULL}}, {"gpt", {"openai", "codex"}},     {"o#", {"openai", "codex"}},
+    {"codex", {"openai", "codex"}},   {"chatgpt", {"openai", "codex"}}, {"text-embedding", {"openai", "codex"}},
+    {"gemini", {"gemini", NULL}},     {"mock", {"mock", NULL}},
 };
 
 static struct provider *by_name(struct exchange *x, struct ccp_span name)
@@ -123,7 +122,7 @@ static bool choose_provider(struct exchange *x)
     }
     r->provider = choose_by_model(x);
     if (r->provider == NULL)
-        exchange_fail(x, CCP_NOT_FOUND,
+        exchange_fail(x, CCP_NO_MODEL,
                       "no provider serves model \"%.*s\"; use a provider's prefix, add a routing.model_mappings entry "
                       "or set routing.default_provider",
                       (int)(x->client_model.n < 200 ? x->client_model.n : 200), x->client_model.p);
@@ -142,8 +141,10 @@ static bool speaks(struct exchange *x)
     if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_EMBED)
         exchange_fail(x, CCP_NOT_FOUND, "provider %.*s does not offer this route", CCP_FMT(p->id));
     else
-        exchange_fail(x, CCP_UNSUPPORTED, "provider %.*s does not speak the %s format, and this version does not "
-                      "translate", CCP_FMT(p->id), format_id(x->route.format));
+        exchange_fail(x, CCP_UNSUPPORTED,
+                      "provider %.*s does not speak the %s format, and this version does not "
+                      "translate",
+                      CCP_FMT(p->id), format_id(x->route.format));
     return false;
 }
 

@@ -124,6 +124,8 @@ void run_start(struct exchange *x)
     bool sound = prepare(x);
     core_request_id.on_request(NULL, &x->pub); /* also for what is refused before the chain */
     hooks_emit(x, CCP_EVENT_REQUEST_STARTED);
+    if (x->req.refusal == CCP_OVERLOADED && x->route.public)
+        x->req.refusal = CCP_OK; /* who watches a full server must still get through */
     if (x->req.refusal != CCP_OK && x->status == CCP_OK)
         exchange_fail(x, x->req.refusal, "%.*s", CCP_FMT(x->req.refusal_text));
     conclude(x, sound && x->req.refusal == CCP_OK ? enter(x) : CCP_FAILED);

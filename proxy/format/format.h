@@ -11,7 +11,7 @@
 
 struct format_error {
     enum ccp_status status;
-    int http;                  /* as sent to the client */
+    int http; /* as sent to the client */
     struct ccp_span message;
     struct ccp_span request_id;
 };
@@ -31,12 +31,12 @@ struct ccp_span format_keepalive(enum ccp_format f);
 /* Follows a same-format SSE stream from outside: knows whether its last event ends it properly. */
 struct format_tail {
     enum ccp_format format;
-    char first[96];    /* beginning of the event that is current or was last */
+    char first[96]; /* beginning of the event that is current or was last */
     size_t n;
-    bool boundary;     /* the bytes so far end at an event boundary */
-    char last[18];     /* the latest bytes, so that no cut hides an event's beginning or a finish_reason */
-    bool any;          /* at least one byte was seen */
-    bool finish_seen;  /* Chat: a finish_reason went by */
+    bool boundary;    /* the bytes so far end at an event boundary */
+    char last[18];    /* the latest bytes, so that no cut hides an event's beginning or a finish_reason */
+    bool any;         /* at least one byte was seen */
+    bool finish_seen; /* Chat: a finish_reason went by */
 };
 
 void format_tail_init(struct format_tail *t, enum ccp_format f);

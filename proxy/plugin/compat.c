@@ -3,12 +3,12 @@
  */
 #include <plugin/runtime_impl.h>
 
-#define KEY_HEADERS \
-    .key_header = { \
-        [CCP_FORMAT_ANTHROPIC] = {CCP_LIT("x-api-key"), CCP_LIT("")}, \
-        [CCP_FORMAT_OPENAI_CHAT] = {CCP_LIT("authorization"), CCP_LIT("Bearer ")}, \
-        [CCP_FORMAT_OPENAI_RESPONSES] = {CCP_LIT("authorization"), CCP_LIT("Bearer ")}, \
-        [CCP_FORMAT_GEMINI] = {CCP_LIT("x-goog-api-key"), CCP_LIT("")}, \
+#define KEY_HEADERS                                                                                                    \
+    .key_header = {                                                                                                    \
+        [CCP_FORMAT_ANTHROPIC] = {CCP_LIT("x-api-key"), CCP_LIT("")},                                                  \
+        [CCP_FORMAT_OPENAI_CHAT] = {CCP_LIT("authorization"), CCP_LIT("Bearer ")},                                     \
+        [CCP_FORMAT_OPENAI_RESPONSES] = {CCP_LIT("authorization"), CCP_LIT("Bearer ")},                                \
+        [CCP_FORMAT_GEMINI] = {CCP_LIT("x-goog-api-key"), CCP_LIT("")},                                                \
     }
 
 static const struct ccp_header anthropic_headers[] = {
@@ -17,11 +17,14 @@ static const struct ccp_header anthropic_headers[] = {
 };
 
 static const struct ccp_provider compat[CCP_FORMAT_COUNT] = {
-    [CCP_FORMAT_ANTHROPIC] = {.label = "Anthropic-compatible", .formats = CCP_SPEAKS(ANTHROPIC), KEY_HEADERS,
+    [CCP_FORMAT_ANTHROPIC] = {.label = "Anthropic-compatible",
+                              .formats = CCP_SPEAKS(ANTHROPIC),
+                              KEY_HEADERS,
                               .headers = anthropic_headers},
     [CCP_FORMAT_OPENAI_CHAT] = {.label = "OpenAI-compatible (Chat)", .formats = CCP_SPEAKS(OPENAI_CHAT), KEY_HEADERS},
     [CCP_FORMAT_OPENAI_RESPONSES] = {.label = "OpenAI-compatible (Responses)",
-                                     .formats = CCP_SPEAKS(OPENAI_RESPONSES), KEY_HEADERS},
+                                     .formats = CCP_SPEAKS(OPENAI_RESPONSES),
+                                     KEY_HEADERS},
     [CCP_FORMAT_GEMINI] = {.label = "Gemini-compatible", .formats = CCP_SPEAKS(GEMINI), KEY_HEADERS},
 };
 

@@ -60,9 +60,9 @@ static void resolve_address(struct runtime *rt, struct provider *p)
     p->proxy = p->s.proxy.n != 0 ? p->s.proxy : u->proxy;
     p->no_proxy = p->s.no_proxy.n != 0 ? p->s.no_proxy : u->no_proxy;
     p->allow_private = p->s.allow_private || u->allow_private;
-    p->limits = (struct ccp_upstream_limits){u->connect_timeout,
-                                             p->s.timeout != 0 ? p->s.timeout : u->first_byte_timeout, u->idle_timeout,
-                                             u->total_timeout};
+    p->limits =
+        (struct ccp_upstream_limits){u->connect_timeout, p->s.timeout != 0 ? p->s.timeout : u->first_byte_timeout,
+                                     u->idle_timeout, u->total_timeout};
     if (p->def->transport != NULL || url_parse(p->s.base_url, &p->base) != NULL)
         return;
     while (p->base.path.n != 0 && p->base.path.p[p->base.path.n - 1] == '/')
@@ -143,8 +143,8 @@ static bool segment_ok(struct ccp_span s)
 
 static bool reserved(struct ccp_span s)
 {
-    static const char *const words[] = {"health", "plugins", "metrics", "usage",   "events", "permissions",
-                                        "v1",     "v1beta",  "v1alpha", "raw",     "status"};
+    static const char *const words[] = {"health", "plugins", "metrics", "usage", "events", "permissions",
+                                        "v1",     "v1beta",  "v1alpha", "raw",   "status"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (ccp_span_is(s, words[i]))
             return true;

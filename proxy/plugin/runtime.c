@@ -155,13 +155,11 @@ bool runtime_plan(struct runtime *rt, const struct runtime_core *core)
     if (rt->chain == NULL)
         return false;
     for (size_t i = 0; core->middlewares[i] != NULL && i < 16; i++)
-        rt->chain[rt->chain_count++] =
-            (struct middleware_entry){core->middlewares[i], NULL, CCP_SPAN("core")};
+        rt->chain[rt->chain_count++] = (struct middleware_entry){core->middlewares[i], NULL, CCP_SPAN("core")};
     for (size_t i = 0; i < rt->plugin_count; i++) {
         struct plugin_instance *p = &rt->plugins[i];
         for (size_t k = 0; p->state == PLUGIN_ACTIVE && k < count_middleware(p->manifest); k++)
-            rt->chain[rt->chain_count++] =
-                (struct middleware_entry){&p->manifest->middleware[k], p->self, p->env.name};
+            rt->chain[rt->chain_count++] = (struct middleware_entry){&p->manifest->middleware[k], p->self, p->env.name};
     }
     qsort(rt->chain, rt->chain_count, sizeof(*rt->chain), compare_middleware);
     return true;
@@ -200,8 +198,7 @@ static bool build_routes(struct runtime *rt)
     for (size_t i = 0; rt->routes != NULL && i < rt->plugin_count; i++) {
         struct plugin_instance *p = &rt->plugins[i];
         for (size_t k = 0; p->state == PLUGIN_ACTIVE && k < count_routes(p->manifest); k++)
-            rt->routes[rt->route_count++] =
-                (struct route_entry){&p->manifest->routes[k], p->self, p->env.name};
+            rt->routes[rt->route_count++] = (struct route_entry){&p->manifest->routes[k], p->self, p->env.name};
     }
     return rt->routes != NULL;
 }

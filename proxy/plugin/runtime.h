@@ -32,12 +32,12 @@ struct plugin_instance {
 struct provider {
     struct ccp_span id, prefix, label;
     const struct ccp_provider *def;
-    void *self;               /* instance of the plugin, or NULL */
+    void *self; /* instance of the plugin, or NULL */
     bool enabled;
     unsigned formats;
     struct provider_settings s;
-    struct url base;          /* parsed base_url; unused with an own transport */
-    bool literal_host;        /* base_url (or the proxy, if there is one) names an IP literal or localhost */
+    struct url base;   /* parsed base_url; unused with an own transport */
+    bool literal_host; /* base_url (or the proxy, if there is one) names an IP literal or localhost */
     bool allow_private;
     struct ccp_upstream_limits limits;
     struct ccp_span proxy, no_proxy;
@@ -72,7 +72,7 @@ struct runtime {
     struct settings settings;
     struct plugin_instance *plugins;
     size_t plugin_count;
-    size_t opened;             /* the first `opened` of open_order are open */
+    size_t opened; /* the first `opened` of open_order are open */
     size_t *open_order;
     struct provider *providers;
     size_t provider_count;
@@ -80,10 +80,10 @@ struct runtime {
     size_t chain_count;
     struct hook_entry **hooks[CCP_EVENT_COUNT];
     size_t hook_count[CCP_EVENT_COUNT];
-    uint64_t heard;            /* CCP_HEARS mask */
+    uint64_t heard; /* CCP_HEARS mask */
     struct route_entry *routes;
     size_t route_count;
-    struct trust *trust;       /* default store: system + [upstream] ca_file */
+    struct trust *trust; /* default store: system + [upstream] ca_file */
     uint64_t generation;
 };
 

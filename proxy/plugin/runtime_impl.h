@@ -10,7 +10,7 @@ const struct ccp_provider *compat_provider(enum ccp_format format);
 
 /* Settings of a plugin stand in front of its own config struct; both are bound by one composed section. */
 #define PROVIDER_PART ((sizeof(struct provider_settings) + 15) / 16 * 16)
-#define SWITCH_PART 16
+#define SWITCH_PART   16
 
 /* Makes the section of one plugin (rows composed in the configuration's arena) and its zeroed target. False
  * when memory ends. */

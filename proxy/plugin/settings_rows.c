@@ -6,12 +6,15 @@
 
 #include <ccproxy/exchange.h>
 
-#define KIB (1024ll)
-#define MIB (1024ll * 1024)
+#define KIB    (1024ll)
+#define MIB    (1024ll * 1024)
 #define SECOND (1000ll)
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
-#define END {.key = NULL}
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+#define END                                                                                                            \
+    {                                                                                                                  \
+        .key = NULL                                                                                                    \
+    }
 
 #define T struct top_settings
 const struct ccp_config_row settings_top_rows[] = {
@@ -42,8 +45,8 @@ const struct ccp_config_row settings_server_rows[] = {
     {"tls_cert", CCP_STRING, offsetof(T, tls_cert), "\"\"", .doc = "PEM certificate chain; with tls_key: serve TLS"},
     {"tls_key", CCP_STRING, offsetof(T, tls_key), "\"\"", .doc = "PEM private key"},
     {"http2", CCP_BOOL, offsetof(T, http2), "true", .doc = "offer HTTP/2 by ALPN"},
-    {"h2c", CCP_ENUM, offsetof(T, h2c), "\"loopback\"", .choices = "loopback|true|false",
-     .flags = CCP_ROW_BOOL_ENUM, .doc = "HTTP/2 without TLS by prior knowledge: loopback and unix socket only, true, false"},
+    {"h2c", CCP_ENUM, offsetof(T, h2c), "\"loopback\"", .choices = "loopback|true|false", .flags = CCP_ROW_BOOL_ENUM,
+     .doc = "HTTP/2 without TLS by prior knowledge: loopback and unix socket only, true, false"},
     {"allowed_hosts", CCP_LIST, offsetof(T, allowed_hosts), "[]",
      .doc = "Host names besides IP literals and localhost: names, \".suffix\", \"*\""},
     {"trusted_proxies", CCP_LIST, offsetof(T, trusted_proxies), "[]",
@@ -94,7 +97,8 @@ static const struct ccp_config_row key_rows[] = {
 
 #define T struct security_settings
 const struct ccp_config_row settings_security_rows[] = {
-    {"auth_token", CCP_SECRET, offsetof(T, auth_token), "\"\"", .doc = "the key that clients must present; its name is \"default\""},
+    {"auth_token", CCP_SECRET, offsetof(T, auth_token), "\"\"",
+     .doc = "the key that clients must present; its name is \"default\""},
     {"keys", CCP_TABLES, offsetof(T, keys), NULL, .rows = key_rows, .row_size = sizeof(struct security_key),
      .doc = "[[security.keys]] name, token, admin = false, providers = [], models = []"},
     {"allow_unauthenticated", CCP_BOOL, offsetof(T, allow_unauthenticated), "false",
@@ -105,7 +109,8 @@ const struct ccp_config_row settings_security_rows[] = {
 
 #define T struct cors_settings
 const struct ccp_config_row settings_cors_rows[] = {
-    {"origins", CCP_LIST, offsetof(T, origins), "[]", .doc = "web pages that may call: \"https://app.example\", or \"*\""},
+    {"origins", CCP_LIST, offsetof(T, origins), "[]",
+     .doc = "web pages that may call: \"https://app.example\", or \"*\""},
     {"credentials", CCP_BOOL, offsetof(T, credentials), "false"},
     {"methods", CCP_LIST, offsetof(T, methods), "[\"GET\", \"POST\", \"DELETE\", \"OPTIONS\"]"},
     {"headers", CCP_LIST, offsetof(T, headers), "[\"*\"]"},
@@ -169,25 +174,46 @@ static const struct ccp_config_row card_rows[] = {
 #undef T
 
 #define T struct provider_settings
-#define SHARED_ROWS \
-    {"enabled", CCP_BOOL, offsetof(T, enabled), "true"}, \
-    {"auth", CCP_ENUM, offsetof(T, auth), "\"auto\"", .choices = "auto|oauth|api_key|passthrough|none", \
-     .doc = "auto = the key if one is set, else a stored login"}, \
-    {"oauth", CCP_STRING, offsetof(T, oauth), "\"\"", .doc = "name of the login; default the provider's own"}, \
-    {"account", CCP_STRING, offsetof(T, account), "\"\"", .doc = "label of the account; default the only one"}, \
-    {"headers", CCP_MAP, offsetof(T, headers), NULL, .flags = CCP_ROW_TRUSTED | CCP_ROW_SECRET_VALUES, \
-     .doc = "added to upstream requests, replacing the client's"}, \
-    {"timeout", CCP_DURATION, offsetof(T, timeout), "0", 0, DAY, .doc = "replaces first_byte_timeout; 0 = not"}, \
-    {"proxy", CCP_STRING, offsetof(T, proxy), "\"\"", .flags = CCP_ROW_TRUSTED}, \
-    {"no_proxy", CCP_STRING, offsetof(T, no_proxy), "\"\""}, \
-    {"ca_file", CCP_STRING, offsetof(T, ca_file), "\"\"", .flags = CCP_ROW_TRUSTED}, \
-    {"allow_private", CCP_BOOL, offsetof(T, allow_private), "false", .flags = CCP_ROW_TRUSTED}, \
-    {"http2", CCP_BOOL, offsetof(T, http2), "false"}, \
-    {"model_mappings", CCP_TABLES, offsetof(T, model_mappings), NULL, .rows = mapping_rows, \
-     .row_size = sizeof(struct model_mapping), .doc = "match, target, kind; first hit wins"}, \
-    {"models", CCP_TABLES, offsetof(T, models), NULL, .rows = card_rows, .row_size = sizeof(struct model_card), \
-     .flags = CCP_ROW_STRING_ITEM, .doc = "ids, or tables with id, display_name; default the upstream's own list"}, \
-    {"raw", CCP_BOOL, offsetof(T, raw), "false", .doc = "serve /<prefix>/raw/..."}
+#define SHARED_ROWS                                                                                                    \
+    {"enabled", CCP_BOOL, offsetof(T, enabled), "true"},                                                               \
+        {"auth",                                                                                                       \
+         CCP_ENUM,                                                                                                     \
+         offsetof(T, auth),                                                                                            \
+         "\"auto\"",                                                                                                   \
+         .choices = "auto|oauth|api_key|passthrough|none",                                                             \
+         .doc = "auto = the key if one is set, else a stored login"},                                                  \
+        {"oauth", CCP_STRING, offsetof(T, oauth), "\"\"", .doc = "name of the login; default the provider's own"},     \
+        {"account", CCP_STRING, offsetof(T, account), "\"\"", .doc = "label of the account; default the only one"},    \
+        {"headers",                                                                                                    \
+         CCP_MAP,                                                                                                      \
+         offsetof(T, headers),                                                                                         \
+         NULL,                                                                                                         \
+         .flags = CCP_ROW_TRUSTED | CCP_ROW_SECRET_VALUES,                                                             \
+         .doc = "added to upstream requests, replacing the client's"},                                                 \
+        {"timeout", CCP_DURATION, offsetof(T, timeout), "0", 0, DAY, .doc = "replaces first_byte_timeout; 0 = not"},   \
+        {"proxy", CCP_STRING, offsetof(T, proxy), "\"\"", .flags = CCP_ROW_TRUSTED},                                   \
+        {"no_proxy", CCP_STRING, offsetof(T, no_proxy), "\"\""},                                                       \
+        {"ca_file", CCP_STRING, offsetof(T, ca_file), "\"\"", .flags = CCP_ROW_TRUSTED},                               \
+        {"allow_private", CCP_BOOL, offsetof(T, allow_private), "false", .flags = CCP_ROW_TRUSTED},                    \
+        {"http2", CCP_BOOL, offsetof(T, http2), "false"},                                                              \
+        {"model_mappings",                                                                                             \
+         CCP_TABLES,                                                                                                   \
+         offsetof(T, model_mappings),                                                                                  \
+         NULL,                                                                                                         \
+         .rows = mapping_rows,                                                                                         \
+         .row_size = sizeof(struct model_mapping),                                                                     \
+         .doc = "match, target, kind; first hit wins"},                                                                \
+        {"models",                                                                                                     \
+         CCP_TABLES,                                                                                                   \
+         offsetof(T, models),                                                                                          \
+         NULL,                                                                                                         \
+         .rows = card_rows,                                                                                            \
+         .row_size = sizeof(struct model_card),                                                                        \
+         .flags = CCP_ROW_STRING_ITEM,                                                                                 \
+         .doc = "ids, or tables with id, display_name; default the upstream's own list"},                              \
+    {                                                                                                                  \
+        "raw", CCP_BOOL, offsetof(T, raw), "false", .doc = "serve /<prefix>/raw/..."                                   \
+    }
 
 /* base_url and api_key of a built-in provider have their own defaults: see runtime_provider_rows. */
 const struct ccp_config_row settings_provider_rows[] = {SHARED_ROWS, END};

@@ -84,10 +84,36 @@ fail(struct ccp_transfer *t, enum ccp_status status, const char *fmt, ...)
     finish(t, status);
 }
 
+/* A kept-alive connection may die just as the request is written. When it was a reused one and not a byte came
+ * back, the request is sent once more, on a fresh connection; curl itself does so only for some of the cases. */
+static bool try_again(struct ccp_transfer *t, CURLcode code)
+{
+    long connects = 1, received = 1;
+
+    if (t->again || (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING))
+        return false;
+    curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(t->easy, CURLINFO_HEADER_SIZE, &received);
+    if (connects != 0 || received != 0)
+        return false;
+    t->again = true;
+    t->call.body_piece = t->call.body_at = 0;
+    curl_multi_remove_handle(t->shard->multi, t->easy);
+    easy_recycle(t->u, t->easy);
+    shard_give_back(t->shard);
+    t->easy = NULL;
+    t->shard = NULL;
+    link_append(&t->u->starting, &t->queue);
+    upstream_wake(t->u);
+    return true;
+}
+
 void transfer_done(struct ccp_transfer *t, CURLcode code)
 {
     enum ccp_status status = CCP_OK;
 
+    if (t->why[0] == 0 && try_again(t, code))
+        return;
     if (t->why[0] != 0) /* our own callback refused what came */
         status = CCP_UPSTREAM;
     else if (code != CURLE_OK)
@@ -144,6 +170,7 @@ static bool prepare(struct ccp_transfer *t)
     if (t->easy == NULL)
         return false;
     curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, t->again ? 1L : 0L);
     curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transfer_on_header);
     curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, transfer_on_body);

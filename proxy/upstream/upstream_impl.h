@@ -184,6 +184,7 @@ struct ccp_transfer {
     bool head_given;  /* events.head was called */
     bool paused;      /* by the owner */
     bool curl_paused; /* a full buffer stopped curl */
+    bool again;       /* this is the second try, on a connection of its own */
     bool cancelled;   /* curl's callbacks fail from now on */
     bool finished;    /* status and why are set; done follows when the buffer is empty */
     bool overdue;     /* done does not wait for a paused owner */

@@ -12,13 +12,13 @@
 struct ccp_timer; /* the core's */
 
 struct ccp_api {
-    uint32_t size;    /* of this table; newer cores append */
+    uint32_t size; /* of this table; newer cores append */
     uint16_t major, minor;
 
     /* -- the request (client's side) -- */
     struct ccp_span (*method)(struct ccp_exchange *x);
-    struct ccp_span (*path)(struct ccp_exchange *x);   /* canonical, without query */
-    struct ccp_span (*query)(struct ccp_exchange *x);  /* without '?', credential parameters removed */
+    struct ccp_span (*path)(struct ccp_exchange *x);  /* canonical, without query */
+    struct ccp_span (*query)(struct ccp_exchange *x); /* without '?', credential parameters removed */
     struct ccp_span (*header)(struct ccp_exchange *x, struct ccp_span name); /* first of that name, or p = NULL */
     const struct ccp_header *(*headers)(struct ccp_exchange *x, size_t *n);
     struct ccp_span (*body)(struct ccp_exchange *x);
@@ -29,8 +29,8 @@ struct ccp_api {
     enum ccp_format (*client_format)(struct ccp_exchange *x);
     enum ccp_op (*op)(struct ccp_exchange *x);
     /* -- known after routing -- */
-    struct ccp_span (*provider)(struct ccp_exchange *x);       /* id, or empty */
-    struct ccp_span (*client_model)(struct ccp_exchange *x);   /* as the client wrote it, or empty */
+    struct ccp_span (*provider)(struct ccp_exchange *x);     /* id, or empty */
+    struct ccp_span (*client_model)(struct ccp_exchange *x); /* as the client wrote it, or empty */
     struct ccp_span (*upstream_model)(struct ccp_exchange *x);
     /* -- known at the end -- */
     void (*summary)(struct ccp_exchange *x, struct ccp_summary *out);
@@ -43,8 +43,7 @@ struct ccp_api {
     /* Records the first failure; later ones are ignored. Returns CCP_FAILED. `why` is copied. */
     enum ccp_verdict (*fail)(struct ccp_exchange *x, enum ccp_status status, const char *fmt, ...);
     /* A whole answer by a middleware or a route; returns CCP_DONE. Body is copied into the arena. */
-    enum ccp_verdict (*respond)(struct ccp_exchange *x, int status, struct ccp_span content_type,
-                                struct ccp_span body);
+    enum ccp_verdict (*respond)(struct ccp_exchange *x, int status, struct ccp_span content_type, struct ccp_span body);
     bool (*add_response_header)(struct ccp_exchange *x, struct ccp_span name, struct ccp_span value);
     /* Parks (CCP_WAIT): `cancel` is called if the exchange ends before ccp_continue. */
     void (*park)(struct ccp_exchange *x, void (*cancel)(void *arg), void *arg);

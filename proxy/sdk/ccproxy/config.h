@@ -38,12 +38,12 @@ enum ccp_type {
 };
 
 enum ccp_row_flag {
-    CCP_ROW_RESTART = 1,    /* a change needs a restart; a reload says so and keeps the old value */
-    CCP_ROW_TRUSTED = 2,    /* may not be set by an untrusted file where a stored login could be sent elsewhere */
+    CCP_ROW_RESTART = 1,     /* a change needs a restart; a reload says so and keeps the old value */
+    CCP_ROW_TRUSTED = 2,     /* may not be set by an untrusted file where a stored login could be sent elsewhere */
     CCP_ROW_STRING_ITEM = 4, /* CCP_TABLES: an item may be a plain string, which sets the first row of `rows` */
-    CCP_ROW_REQUIRED = 8,   /* inside CCP_TABLES: the key must be present */
-    CCP_ROW_BOOL_ENUM = 16, /* CCP_ENUM whose choices contain "true" and "false": TOML booleans are taken too */
-    CCP_ROW_URL = 32,       /* CCP_STRING: must be an absolute http(s) URL without user, query or fragment, or empty */
+    CCP_ROW_REQUIRED = 8,    /* inside CCP_TABLES: the key must be present */
+    CCP_ROW_BOOL_ENUM = 16,  /* CCP_ENUM whose choices contain "true" and "false": TOML booleans are taken too */
+    CCP_ROW_URL = 32,        /* CCP_STRING: must be an absolute http(s) URL without user, query or fragment, or empty */
     CCP_ROW_SECRET_VALUES = 64, /* CCP_MAP whose values may hold credentials: masked when printed */
 };
 
@@ -69,11 +69,11 @@ struct ccp_config_row {
     const char *key;
     enum ccp_type type;
     size_t offset;
-    const char *def; /* default in TOML form ("8000", "\"10s\"", "[]"), NULL = absent: zero value */
-    int64_t min, max; /* CCP_INT, CCP_DOUBLE, CCP_SIZE (bytes), CCP_DURATION (ms); both 0 = any */
+    const char *def;     /* default in TOML form ("8000", "\"10s\"", "[]"), NULL = absent: zero value */
+    int64_t min, max;    /* CCP_INT, CCP_DOUBLE, CCP_SIZE (bytes), CCP_DURATION (ms); both 0 = any */
     const char *choices; /* CCP_ENUM */
     unsigned flags;
-    const char *doc; /* one line, shown in the example file */
+    const char *doc;                   /* one line, shown in the example file */
     const struct ccp_config_row *rows; /* CCP_TABLES; ends with a row whose key is NULL */
     size_t row_size;
 };

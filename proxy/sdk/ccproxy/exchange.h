@@ -23,14 +23,14 @@ enum ccp_format {
 
 /* What the client asks for, decided by method and path alone. */
 enum ccp_op {
-    CCP_OP_NONE,       /* not a provider call */
-    CCP_OP_GENERATE,   /* messages, chat/completions, responses, generateContent */
-    CCP_OP_COUNT,      /* count_tokens, countTokens, responses/input_tokens */
-    CCP_OP_EMBED,      /* embeddings, embedContent, batchEmbedContents */
-    CCP_OP_MODELS,     /* list of models */
-    CCP_OP_MODEL,      /* one model */
-    CCP_OP_FAMILY,     /* other calls of the same family: batches, responses/{id}, completions */
-    CCP_OP_RAW,        /* /<prefix>/raw/... */
+    CCP_OP_NONE,     /* not a provider call */
+    CCP_OP_GENERATE, /* messages, chat/completions, responses, generateContent */
+    CCP_OP_COUNT,    /* count_tokens, countTokens, responses/input_tokens */
+    CCP_OP_EMBED,    /* embeddings, embedContent, batchEmbedContents */
+    CCP_OP_MODELS,   /* list of models */
+    CCP_OP_MODEL,    /* one model */
+    CCP_OP_FAMILY,   /* other calls of the same family: batches, responses/{id}, completions */
+    CCP_OP_RAW,      /* /<prefix>/raw/... */
 };
 
 struct ccp_exchange {
@@ -40,12 +40,12 @@ struct ccp_exchange {
 /* Numbers known when an exchange ended; for observers. Times in microseconds from the exchange's start,
  * 0 = did not happen. */
 struct ccp_summary {
-    int http_status;             /* what the client got, 0 = nothing */
-    enum ccp_status status;      /* CCP_OK or the first failure */
-    struct ccp_span error;       /* text of the first failure, free of secrets */
+    int http_status;        /* what the client got, 0 = nothing */
+    enum ccp_status status; /* CCP_OK or the first failure */
+    struct ccp_span error;  /* text of the first failure, free of secrets */
     uint64_t bytes_in, bytes_out;
     uint64_t us_total, us_first_byte, us_upstream_head;
-    int attempts;                /* upstream requests made */
+    int attempts; /* upstream requests made */
     bool streamed;
 };
 

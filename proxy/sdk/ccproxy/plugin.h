@@ -34,8 +34,8 @@ enum ccp_log_level { CCP_LOG_DEBUG, CCP_LOG_INFO, CCP_LOG_WARN, CCP_LOG_ERROR, C
 struct ccp_plugin_env {
     const struct ccp_api *api;
     struct ccp_span name;
-    const void *config;    /* the struct that the manifest's rows were bound into */
-    void *core;            /* the core's own */
+    const void *config; /* the struct that the manifest's rows were bound into */
+    void *core;         /* the core's own */
 };
 
 /* One route under /plugins/<name>/ that the plugin answers itself. */

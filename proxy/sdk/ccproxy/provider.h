@@ -24,13 +24,13 @@ struct ccp_choice {
 };
 
 struct ccp_provider {
-    const char *label;         /* for people: "Anthropic API" */
-    const char *prefix;        /* first path segment, "claude" */
-    unsigned formats;          /* CCP_SPEAKS(...) | ... */
-    const char *base_url;      /* default, in the form the vendor's SDK takes */
-    const char *api_key;       /* default of the row, "${ANTHROPIC_API_KEY:-}", or NULL: works without */
-    const char *login;         /* name of the OAuth login, or NULL */
-    bool keyless;              /* usable without any credential (mock) */
+    const char *label;    /* for people: "Anthropic API" */
+    const char *prefix;   /* first path segment, "claude" */
+    unsigned formats;     /* CCP_SPEAKS(...) | ... */
+    const char *base_url; /* default, in the form the vendor's SDK takes */
+    const char *api_key;  /* default of the row, "${ANTHROPIC_API_KEY:-}", or NULL: works without */
+    const char *login;    /* name of the OAuth login, or NULL */
+    bool keyless;         /* usable without any credential (mock) */
     struct ccp_header key_header[CCP_FORMAT_COUNT]; /* per format: header name and value prefix for an API key */
     const struct ccp_header *headers; /* added when the client sent none of that name; ends with an empty name */
 

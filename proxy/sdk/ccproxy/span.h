@@ -20,7 +20,10 @@ struct ccp_span {
 
 /* A span over a string literal; usable in static initialisers with CCP_LIT. */
 #define CCP_SPAN(lit) ((struct ccp_span){"" lit, sizeof(lit) - 1})
-#define CCP_LIT(lit) {"" lit, sizeof(lit) - 1}
+#define CCP_LIT(lit)                                                                                                   \
+    {                                                                                                                  \
+        "" lit, sizeof(lit) - 1                                                                                        \
+    }
 /* For printf's "%.*s". */
 #define CCP_FMT(s) (int)(s).n, (s).p
 

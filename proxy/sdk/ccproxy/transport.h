@@ -32,15 +32,15 @@ struct ccp_upstream_request {
     const struct ccp_secret *credential; /* value of credential_header, or NULL; never copied by plugins */
     struct ccp_span credential_header;   /* e.g. "authorization"; the transport writes "name: <prefix><secret>" */
     struct ccp_span credential_prefix;   /* e.g. "Bearer " or "" */
-    struct ccp_span body[3];          /* sent one after the other; a splice needs three pieces at most */
+    struct ccp_span body[3];             /* sent one after the other; a splice needs three pieces at most */
     size_t body_pieces;
     struct ccp_upstream_limits limits;
-    struct ccp_span proxy;            /* URL or empty */
+    struct ccp_span proxy; /* URL or empty */
     struct ccp_span no_proxy;
-    bool allow_private;               /* names may resolve to private addresses */
-    bool literal_host;                /* the operator wrote the host as IP literal or localhost: allowed as written */
+    bool allow_private; /* names may resolve to private addresses */
+    bool literal_host;  /* the operator wrote the host as IP literal or localhost: allowed as written */
     bool http2;
-    const void *trust;                /* opaque trust store of this provider, or NULL for the default one */
+    const void *trust; /* opaque trust store of this provider, or NULL for the default one */
 };
 
 /* Calls into the owner of a transfer. */

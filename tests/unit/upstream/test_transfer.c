@@ -163,8 +163,8 @@ static void injection_is_refused(void **state)
 {
     static const char *const names[] = {"x\r\ny", "x y", "", "x:", "x\x7f"};
     static const char *const values[] = {"a\r\nx-evil: 1", "a\nb",
-                                         "a\x01"
-                                         "b"};
+                                         ("a\x01"
+                                          "b")};
     size_t before = atomic_load(&server->requests);
 
     for (size_t i = 0; i < 8; i++) {

@@ -1,0 +1,281 @@
+/*
+ * What case files cannot say: middlewares that wait, change a body or fail; draining; a reload under way.
+ *
+ * A middleware of the test joins the end of an open runtime's chain; the rest is the case runner's machinery.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "case_file.h"
+#include "case_play.h"
+
+#include <base/log.h>
+
+static const char text[] = "== config\n"
+                           "[plugins.claude_api]\napi_key = \"sk-upstream\"\n"
+                           "== client\n"
+                           "POST /claude/v1/messages\n\n{\"model\":\"m\"}\n"
+                           "== upstream\n200\ncontent-type: text/event-stream\ncontent-length: 37\n\n"
+                           "@esc event: message_stop\\ndata: {\"x\":\"y\"}\\n\\n\n"
+                           "== expect\n200\n";
+
+enum act { PASS, WAIT_THEN_NEXT, WAIT_THEN_FAIL, WAIT_FOR_EVER, FAIL_SILENTLY, ANSWER, SHOUT };
+
+/* What the test's middleware does, and what it saw. */
+struct actor {
+    enum act act;
+    unsigned requests, heads, ends, cancels;
+    struct ccp_exchange *x;
+    struct ccp_stage stage;
+};
+
+static void wake_up(void *arg)
+{
+    struct actor *a = arg;
+    if (a->act == WAIT_THEN_FAIL)
+        (a->x->api->fail)(a->x, CCP_FORBIDDEN, "thought about it");
+    a->x->api->resume(a->x, a->act == WAIT_THEN_FAIL ? CCP_FAILED : CCP_NEXT);
+}
+
+static void cancelled(void *arg)
+{
+    ((struct actor *)arg)->cancels++;
+}
+
+static enum ccp_verdict on_request(void *self, struct ccp_exchange *x)
+{
+    struct actor *a = self;
+    a->requests++;
+    a->x = x;
+    if (a->act == FAIL_SILENTLY)
+        return CCP_FAILED;
+    if (a->act == ANSWER)
+        return x->api->respond(x, 203, CCP_SPAN("text/plain"), CCP_SPAN("mine"));
+    if (a->act != WAIT_THEN_NEXT && a->act != WAIT_THEN_FAIL && a->act != WAIT_FOR_EVER)
+        return CCP_NEXT;
+    x->api->park(x, cancelled, a);
+    if (a->act != WAIT_FOR_EVER) {
+        struct ccp_timer *t = x->api->timer(x, wake_up, a);
+        x->api->timer_set(t, 5);
+    }
+    return CCP_WAIT;
+}
+
+static void on_head(void *self, struct ccp_exchange *x, struct ccp_response_head *head)
+{
+    ((struct actor *)self)->heads++;
+    x->api->add_response_header(x, CCP_SPAN("x-seen"), CCP_SPAN("1"));
+}
+
+static enum ccp_push shout(struct ccp_stage *stage, struct ccp_span bytes, bool last)
+{
+    char loud[256];
+    assert_true(bytes.n <= sizeof(loud));
+    for (size_t i = 0; i < bytes.n; i++)
+        loud[i] = bytes.p[i] >= 'a' && bytes.p[i] <= 'z' ? (char)(bytes.p[i] - 32) : bytes.p[i];
+    return stage->next->push(stage->next, ccp_span_of(loud, bytes.n), last);
+}
+
+static struct ccp_stage *open_stage(void *self, struct ccp_exchange *x)
+{
+    struct actor *a = self;
+    a->stage.push = shout;
+    return a->act == SHOUT ? &a->stage : NULL;
+}
+
+static void on_end(void *self, struct ccp_exchange *x)
+{
+    ((struct actor *)self)->ends++;
+}
+
+static const struct ccp_middleware acting = {"acting", CCP_LAYER_APPLICATION, 0, on_request, on_head, open_stage,
+                                             on_end};
+
+static struct test_case c;
+
+static struct runtime *with(struct actor *a)
+{
+    char why[300];
+    struct runtime *rt = runtime_of(&c, why, sizeof(why));
+    if (rt == NULL)
+        fail_msg("%s", why);
+    rt->chain[rt->chain_count++] = (struct middleware_entry){&acting, a, CCP_SPAN("test")};
+    return rt;
+}
+
+/* Plays the one case with the actor in the chain; s is to be released. */
+static void play(struct stage *s, struct actor *a, struct rhythm rhythm)
+{
+    struct runtime *rt = with(a);
+    stage_play(s, &c, rt, rhythm);
+    runtime_unref(rt);
+    if (s->wrong[0] != '\0')
+        fail_msg("%s", s->wrong);
+    assert_int_equal(a->ends, a->requests);
+}
+
+static bool body_has(const struct stage *s, const char *what)
+{
+    return memmem(s->body.p, s->body.n, what, strlen(what)) != NULL;
+}
+
+static bool last_event(const struct stage *s, const char *what)
+{
+    return ccp_span_starts(s->events[s->event_n - 1], ccp_span_z(what));
+}
+
+static void waits_and_goes_on(void **state)
+{
+    struct actor a = {.act = WAIT_THEN_NEXT};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.cutting = CUT_WHOLE});
+    assert_int_equal(s.status, 200);
+    assert_int_equal(s.sent_n, 1);
+    assert_int_equal(a.requests, 1);
+    assert_int_equal(a.heads, 1);
+    assert_int_equal(a.cancels, 0);
+    assert_true(last_event(&s, "request.completed"));
+    stage_release(&s);
+}
+
+static void waits_and_refuses(void **state)
+{
+    struct actor a = {.act = WAIT_THEN_FAIL};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.cutting = CUT_WHOLE});
+    assert_int_equal(s.status, 403);
+    assert_int_equal(s.sent_n, 0);
+    assert_true(body_has(&s, "thought about it"));
+    assert_true(body_has(&s, "\"type\":\"permission_error\""));
+    assert_int_equal(a.cancels, 0);
+    stage_release(&s);
+}
+
+static void client_leaves_one_that_waits(void **state)
+{
+    struct actor a = {.act = WAIT_FOR_EVER};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.gone_after = 3});
+    assert_int_equal(a.cancels, 1);
+    assert_int_equal(a.ends, 1);
+    assert_int_equal(s.heads, 0);
+    assert_true(last_event(&s, "request.failed"));
+    stage_release(&s);
+}
+
+static void shutdown_ends_one_that_waits(void **state)
+{
+    struct actor a = {.act = WAIT_FOR_EVER};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.abort_after = 3});
+    assert_int_equal(a.cancels, 1);
+    assert_int_equal(s.status, 529);
+    assert_true(body_has(&s, "overloaded_error"));
+    stage_release(&s);
+}
+
+static void fails_without_a_word(void **state)
+{
+    struct actor a = {.act = FAIL_SILENTLY};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.cutting = CUT_WHOLE});
+    assert_int_equal(s.status, 500);
+    assert_int_equal(s.sent_n, 0);
+    stage_release(&s);
+}
+
+static void answers_itself(void **state)
+{
+    struct actor a = {.act = ANSWER};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.cutting = CUT_WHOLE});
+    assert_int_equal(s.status, 203);
+    assert_true(ccp_span_is(buf_span(&s.body), "mine"));
+    assert_int_equal(s.sent_n, 0);
+    assert_int_equal(a.heads, 1);
+    assert_true(last_event(&s, "request.completed"));
+    stage_release(&s);
+}
+
+/* A stage may change the length: what the upstream promised is not repeated. */
+static void changes_the_body(void **state)
+{
+    struct actor a = {.act = SHOUT};
+    struct stage s;
+    for (int cutting = CUT_WHOLE; cutting <= CUT_RANDOM; cutting++) {
+        a = (struct actor){.act = SHOUT};
+        play(&s, &a, (struct rhythm){.cutting = (enum cutting)cutting, .random = 5});
+        assert_true(ccp_span_is(buf_span(&s.body), "EVENT: MESSAGE_STOP\nDATA: {\"X\":\"Y\"}\n\n"));
+        assert_int_equal(s.content_length, SIZE_MAX);
+        stage_release(&s);
+    }
+}
+
+static void drains(void **state)
+{
+    struct actor a = {.act = PASS};
+    struct stage s;
+    play(&s, &a, (struct rhythm){.draining = true});
+    assert_int_equal(s.status, 529);
+    assert_int_equal(s.sent_n, 0);
+    bool retry_after = false;
+    for (size_t i = 0; i < s.header_n; i++)
+        retry_after |= ccp_span_is(s.headers[i].name, "retry-after");
+    assert_true(retry_after);
+    stage_release(&s);
+}
+
+/* The exchange keeps the configuration it began with; the old one lives until it ends. */
+static void reloads_under_way(void **state)
+{
+    struct actor a = {.act = WAIT_THEN_NEXT}, b = {.act = FAIL_SILENTLY};
+    struct runtime *fresh = with(&b);
+    struct stage s;
+    play(&s, &a, (struct rhythm){.cutting = CUT_BYTES, .reload = fresh});
+    assert_int_equal(s.status, 200);
+    assert_int_equal(a.ends, 1);
+    assert_int_equal(b.requests, 0);
+    assert_int_equal(atomic_load(&fresh->refs), 1);
+    runtime_unref(fresh);
+    stage_release(&s);
+}
+
+static int read_case(void **state)
+{
+    char path[] = "/tmp/ccproxy-test-chain-XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0 || write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1)
+        return -1;
+    close(fd);
+    case_read(&c, path);
+    unlink(path);
+    return c.wrong[0] != '\0' ? -1 : 0;
+}
+
+static int release_case(void **state)
+{
+    arena_end(&c.memory);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(waits_and_goes_on),
+        cmocka_unit_test(waits_and_refuses),
+        cmocka_unit_test(client_leaves_one_that_waits),
+        cmocka_unit_test(shutdown_ends_one_that_waits),
+        cmocka_unit_test(fails_without_a_word),
+        cmocka_unit_test(answers_itself),
+        cmocka_unit_test(changes_the_body),
+        cmocka_unit_test(drains),
+        cmocka_unit_test(reloads_under_way),
+    };
+    struct log_options quiet = {CCP_LOG_OFF, LOG_TEXT, "/dev/null"};
+    log_configure(&quiet);
+    return cmocka_run_group_tests(tests, read_case, release_case);
+}
