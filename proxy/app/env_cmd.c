@@ -28,21 +28,31 @@ static const struct arg_option env_options[] = {
 
 static const struct arg_option *const options[] = {env_options, config_options, json_options, help_options, NULL};
 
+/* Where Codex finds the key, as TOML members. Under passthrough its own key stays its own, and a key of this server
+ * goes in a header beside it. */
+static const char *codex_keys(const struct lines *l)
+{
+    if (l->key != NULL)
+        return l->needs_key ? "env_key = \"CCPROXY_TOKEN\"" : NULL;
+    return l->needs_key
+               ? "env_key = \"OPENAI_API_KEY\", env_http_headers = { \"x-ccproxy-token\" = \"CCPROXY_TOKEN\" }"
+               : "env_key = \"OPENAI_API_KEY\"";
+}
+
 static void print_codex(const struct lines *l)
 {
+    const char *keys = codex_keys(l);
     printf("# put this into ~/.codex/config.toml:\n"
            "#   model_provider = \"ccproxy\"\n"
-           "#   [model_providers.ccproxy]\n"
-           "#   name = \"ccproxy\"\n"
-           "#   base_url = \"%s\"\n"
-           "#   wire_api = \"responses\"\n",
-           l->base);
-    if (l->needs_key)
-        printf("#   env_key = \"CCPROXY_TOKEN\"\n");
-    printf("# or start it with:\n"
+           "#   [model_providers]\n"
+           "#   ccproxy = { name = \"ccproxy\", base_url = \"%s\", wire_api = \"responses\"%s%s }\n"
+           "# or start it with:\n"
            "#   codex -c model_provider=ccproxy -c 'model_providers.ccproxy={name=\"ccproxy\", base_url=\"%s\", "
-           "wire_api=\"responses\"%s}'\n",
-           l->base, l->needs_key ? ", env_key=\"CCPROXY_TOKEN\"" : "");
+           "wire_api=\"responses\"%s%s}'\n",
+           l->base, keys != NULL ? ", " : "", keys != NULL ? keys : "", l->base, keys != NULL ? ", " : "",
+           keys != NULL ? keys : "");
+    if (l->key == NULL && l->needs_key)
+        printf("export CCPROXY_TOKEN='" KEY_PLACEHOLDER "'\n");
 }
 
 /* Passing the client's own credential through leaves only a header of our own for the server's key. */
@@ -57,8 +67,9 @@ static void print_remarks(const struct lines *l)
         printf("# not ready: %.*s\n", CCP_FMT(l->provider->unusable));
     if (l->provider->auth == AUTH_PASSTHROUGH)
         printf("# your own credential is passed through: leave %s as it is\n",
-               l->client->base_var != NULL ? l->client->key_var : "the client's key");
-    if (l->needs_key && l->key == NULL && l->client->headers_var == NULL)
+               l->client->base_var != NULL ? l->client->key_var : "OPENAI_API_KEY");
+    bool codex = l->client->base_var == NULL;
+    if (l->needs_key && l->key == NULL && l->client->headers_var == NULL && !codex)
         puts("# and send the header x-ccproxy-token with a key of this server");
     else if (l->needs_key)
         puts("# replace " KEY_PLACEHOLDER " by a key of this server ([security] in its configuration)");
@@ -67,6 +78,8 @@ static void print_remarks(const struct lines *l)
 static int print_lines(const struct lines *l)
 {
     print_remarks(l);
+    if (l->client->format == CCP_FORMAT_GEMINI)
+        puts("# gemini-cli also wants security.auth.selectedType = \"gemini-api-key\" in ~/.gemini/settings.json");
     if (l->client->base_var == NULL)
         print_codex(l);
     else

@@ -310,10 +310,13 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
             exchange_fail(x, CCP_OVERLOADED, "out of memory");
             return;
         }
+    /* A coded stream cannot be read: it passes like any other body. A stream we may add a keep-alive to has no
+     * length of its own. */
     struct ccp_span type = headers_get(h, n, CCP_SPAN("content-type"));
-    x->sse = type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
+    bool coded = coding_of(headers_get(h, n, CCP_SPAN("content-encoding"))) != CODING_IDENTITY;
+    x->sse = !coded && type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
     bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
-    answer_head(x, status, empty ? 0 : content_length(h, n));
+    answer_head(x, status, empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n));
     pipe_open(x);
 }
 

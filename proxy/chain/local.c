@@ -218,21 +218,29 @@ static enum ccp_verdict not_found(struct exchange *x, struct ccp_span name)
     return CCP_FAILED;
 }
 
+static enum ccp_verdict only_get(struct exchange *x)
+{
+    answer_header(x, CCP_SPAN("allow"), CCP_SPAN("GET, HEAD"));
+    exchange_fail(x, CCP_METHOD_NOT_ALLOWED, "only GET and HEAD are possible here");
+    return CCP_FAILED;
+}
+
 static enum ccp_verdict serve_plugins(struct exchange *x, struct ccp_span rest)
 {
     enum ccp_verdict verdict;
     struct ccp_span name = ccp_span_skip(rest, 1);
     name.n = ccp_span_find(name, '/');
     struct ccp_span tail = ccp_span_skip(rest, 1 + name.n);
-    if (name.n == 0 && rest.n < 2)
-        return serve_list(x);
-    if (ccp_span_is(name, "status") && tail.n == 0)
-        return serve_status(x);
+    bool list = name.n == 0 && rest.n < 2, status = ccp_span_is(name, "status") && tail.n == 0;
+    if (list || status)
+        return !is_get(x) ? only_get(x) : list ? serve_list(x) : serve_status(x);
     struct plugin_instance *p = runtime_plugin(x->rt, name);
     if (p == NULL)
         return not_found(x, name);
     if (plugin_route(x, name, tail, &verdict))
         return verdict;
+    if (!is_get(x))
+        return only_get(x);
     if (tail.n == 0)
         return serve_plugin(x, p);
     return ccp_span_is(tail, "/health") ? serve_plugin_health(x, p) : not_found(x, rest);
@@ -246,11 +254,8 @@ enum ccp_verdict local_serve(struct exchange *x)
         exchange_fail(x, CCP_FORBIDDEN, "changes need an admin key");
         return CCP_FAILED;
     }
-    if (!is_get(x) && !plugins) {
-        answer_header(x, CCP_SPAN("allow"), CCP_SPAN("GET, HEAD"));
-        exchange_fail(x, CCP_METHOD_NOT_ALLOWED, "only GET and HEAD are possible here");
-        return CCP_FAILED;
-    }
+    if (!is_get(x) && !plugins)
+        return only_get(x);
     if (ccp_span_is(p, "/health") || ccp_span_is(p, "/health/ready"))
         return serve_health(x);
     if (plugins)

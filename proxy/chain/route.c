@@ -186,9 +186,10 @@ static bool match_local(struct exchange *x)
 static const char *hint(struct exchange *x, struct ccp_span rest)
 {
     static const char *const bare[] = {"/messages", "/chat/completions", "/responses", "/embeddings", "/models"};
-    if (ccp_span_starts(rest, CCP_SPAN("/v1/v1/")) || ccp_span_starts(rest, CCP_SPAN("/v1/v1beta/")))
+    if (ccp_span_starts(rest, CCP_SPAN("/v1/v1/")) || ccp_span_starts(rest, CCP_SPAN("/v1/v1beta/")) ||
+        ccp_span_starts(rest, CCP_SPAN("/v1beta/v1")))
         return arena_printf(&x->arena,
-                            "/v1 is doubled: this client adds it by itself, use a base URL that ends in "
+                            "the version is doubled: this client adds it by itself, use a base URL that ends in "
                             "\"/%.*s\"",
                             CCP_FMT(x->route.prefix))
             .p;

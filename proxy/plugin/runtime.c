@@ -97,6 +97,12 @@ struct runtime *runtime_bind(struct config *c)
     struct ccp_span name = rt->settings.routing.default_provider;
     if (name.n != 0 && runtime_provider(rt, name) == NULL && runtime_prefix(rt, name) == NULL)
         config_fault(c, "routing", "default_provider", false, "there is no provider \"%.*s\"", CCP_FMT(name));
+    const struct model_mapping *maps = rt->settings.routing.model_mappings.v;
+    for (size_t i = 0; i < rt->settings.routing.model_mappings.n; i++)
+        if (maps[i].provider.n != 0 && runtime_provider(rt, maps[i].provider) == NULL &&
+            runtime_prefix(rt, maps[i].provider) == NULL)
+            config_fault(c, "routing", "model_mappings", false, "there is no provider \"%.*s\"",
+                         CCP_FMT(maps[i].provider));
     config_finish(c);
     return rt;
 }

@@ -177,24 +177,33 @@ static void check_base_url(struct config *c, const char *path, struct provider_s
                      "http:// is for loopback and private addresses only; use https:// or set allow_private = true");
 }
 
-/* A file that was found in the current folder must not send a key of the user's elsewhere. A literal loopback
- * address is no elsewhere. */
+#define NOT_TRUSTED \
+    "a file of the current folder may not set this for a provider with a stored credential; pass --config to trust the file"
+
+static bool on_loopback(struct ccp_span base_url)
+{
+    struct url u;
+    return url_parse(base_url, &u) == NULL &&
+           (url_is_localhost(u.host) || ccp_span_is(u.host, "::1") ||
+            (url_is_ip(u.host) && ccp_span_starts(u.host, CCP_SPAN("127."))));
+}
+
+/* A file that was found in the current folder must not send a key of the user's elsewhere: neither one that the
+ * environment or a flag gives, nor the client's own under passthrough. A literal loopback address is no elsewhere. */
 static void check_trust(struct config *c, const char *path, struct provider_settings *p)
 {
-    static const char *const guarded[] = {"base_url", "proxy", "ca_file"};
-    struct url u;
-    if (p->api_key == NULL || config_set_untrusted(c, path, "api_key"))
+    static const char *const guarded[] = {"proxy", "ca_file"};
+    bool stored = p->api_key != NULL && !config_set_untrusted(c, path, "api_key");
+    bool passed = p->auth == AUTH_PASSTHROUGH && strncmp(path, "plugins.", 8) == 0;
+    if (!stored && !passed)
         return; /* nothing to lose, or the file sends its own key */
+    if (config_set_untrusted(c, path, "base_url") && !on_loopback(p->base_url))
+        config_fault(c, path, "base_url", false, NOT_TRUSTED);
     for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
-        if (!config_set_untrusted(c, path, guarded[i]))
-            continue;
-        if (i == 0 && url_parse(p->base_url, &u) == NULL &&
-            (url_is_localhost(u.host) || ccp_span_is(u.host, "::1") ||
-             (url_is_ip(u.host) && ccp_span_starts(u.host, CCP_SPAN("127.")))))
-            continue;
-        config_fault(c, path, guarded[i], false,
-                     "a file of the current folder may not set this for a provider with a stored credential; "
-                     "pass --config to trust the file");
+        if (config_set_untrusted(c, path, guarded[i]))
+            config_fault(c, path, guarded[i], false, NOT_TRUSTED);
+        if (config_set_untrusted(c, "upstream", guarded[i]))
+            config_fault(c, "upstream", guarded[i], false, NOT_TRUSTED);
     }
 }
 

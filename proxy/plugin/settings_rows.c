@@ -150,6 +150,14 @@ static const struct ccp_config_row mapping_rows[] = {
     {"provider", CCP_STRING, offsetof(T, provider), "\"\""},
     END,
 };
+
+/* Within a provider there is no other provider to go to. */
+static const struct ccp_config_row own_mapping_rows[] = {
+    {"match", CCP_STRING, offsetof(T, match), NULL, .flags = CCP_ROW_REQUIRED},
+    {"target", CCP_STRING, offsetof(T, target), NULL, .flags = CCP_ROW_REQUIRED},
+    {"kind", CCP_ENUM, offsetof(T, kind), "\"exact\"", .choices = "exact|prefix|suffix|regex"},
+    END,
+};
 #undef T
 
 #define T struct routing_settings
@@ -200,7 +208,7 @@ static const struct ccp_config_row card_rows[] = {
          CCP_TABLES,                                                                                                   \
          offsetof(T, model_mappings),                                                                                  \
          NULL,                                                                                                         \
-         .rows = mapping_rows,                                                                                         \
+         .rows = own_mapping_rows,                                                                                         \
          .row_size = sizeof(struct model_mapping),                                                                     \
          .doc = "match, target, kind; first hit wins"},                                                                \
         {"models",                                                                                                     \
