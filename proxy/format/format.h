@@ -34,9 +34,9 @@ struct format_tail {
     char first[96]; /* beginning of the event that is current or was last */
     size_t n;
     bool boundary;    /* the bytes so far end at an event boundary */
-    char last[18];    /* the latest bytes, so that no cut hides an event's beginning or a finish_reason */
+    char last[24];    /* the latest bytes, so that no cut hides an event's beginning or a finish_reason */
     bool any;         /* at least one byte was seen */
-    bool finish_seen; /* Chat: a finish_reason went by */
+    bool finish_seen; /* Chat: a finish_reason, Responses: a terminal type went by */
 };
 
 void format_tail_init(struct format_tail *t, enum ccp_format f);

@@ -1,9 +1,9 @@
 /*
  * The tail of a pass-through stream: was its end the end its grammar promises?
  *
- * Looks only at the beginning of the last event and never holds the stream. Anthropic ends with message_stop,
- * Responses with a terminal event, Chat with [DONE] (some compatible servers forget it: a finish_reason is
- * accepted in its place), Gemini with a plain end of file. An error event also ends a stream properly.
+ * Looks at the beginning of the last event and for the words that finish a stream, and never holds it. Anthropic
+ * ends with message_stop, Responses with a terminal event, Chat with [DONE] (some compatible servers forget it: a
+ * finish_reason is accepted in its place), Gemini with a plain end of file. An error event also ends a stream properly.
  */
 #include <format/format.h>
 
@@ -49,9 +49,19 @@ static void keep_last(struct format_tail *t, struct ccp_span s)
     memcpy(t->last + sizeof(t->last) - n, s.p + s.n - n, n);
 }
 
-static bool finishes(const char *p, size_t n)
+static bool contains(const char *p, size_t n, const char *what)
 {
-    return memmem(p, n, "\"finish_reason\":\"", 17) != NULL || memmem(p, n, "\"finish_reason\": \"", 18) != NULL;
+    return memmem(p, n, what, strlen(what)) != NULL;
+}
+
+/* With their quotes these texts cannot stand inside a JSON string. */
+static bool finishes(enum ccp_format f, const char *p, size_t n)
+{
+    if (f == CCP_FORMAT_OPENAI_CHAT)
+        return contains(p, n, "\"finish_reason\":\"") || contains(p, n, "\"finish_reason\": \"");
+    return f == CCP_FORMAT_OPENAI_RESPONSES && contains(p, n, "\"response.") &&
+           (contains(p, n, "\"response.completed\"") || contains(p, n, "\"response.incomplete\"") ||
+            contains(p, n, "\"response.failed\""));
 }
 
 static bool finish_in(const struct format_tail *t, struct ccp_span s)
@@ -60,7 +70,7 @@ static bool finish_in(const struct format_tail *t, struct ccp_span s)
     size_t n = s.n < sizeof(t->last) ? s.n : sizeof(t->last);
     memcpy(seam, t->last, sizeof(t->last));
     memcpy(seam + sizeof(t->last), s.p, n);
-    return finishes(s.p, s.n) || finishes(seam, sizeof(t->last) + n);
+    return finishes(t->format, s.p, s.n) || finishes(t->format, seam, sizeof(t->last) + n);
 }
 
 void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundary)
@@ -68,7 +78,7 @@ void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundar
     if (bytes.n == 0)
         return;
     t->any = true;
-    if (t->format == CCP_FORMAT_OPENAI_CHAT && !t->finish_seen)
+    if (!t->finish_seen)
         t->finish_seen = finish_in(t, bytes);
     size_t start = last_event_start(t, bytes);
     if (start < bytes.n)
@@ -80,17 +90,23 @@ void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundar
 
 static bool has(const struct format_tail *t, const char *what)
 {
-    return memmem(t->first, t->n, what, strlen(what)) != NULL;
+    return contains(t->first, t->n, what);
+}
+
+static bool is_error(const struct format_tail *t)
+{
+    return has(t, "event: error") || has(t, "event:error") || has(t, "\"type\":\"error\"") ||
+           has(t, "\"type\": \"error\"");
 }
 
 bool format_tail_complete(const struct format_tail *t)
 {
     switch (t->format) {
     case CCP_FORMAT_ANTHROPIC:
-        return has(t, "message_stop") || has(t, "error");
+        return has(t, "message_stop") || is_error(t);
     case CCP_FORMAT_OPENAI_RESPONSES:
-        return has(t, "response.completed") || has(t, "response.incomplete") || has(t, "response.failed") ||
-               has(t, "error") || has(t, "[DONE]");
+        return t->finish_seen || is_error(t) || has(t, "[DONE]") || has(t, "event: response.completed") ||
+               has(t, "event: response.incomplete") || has(t, "event: response.failed");
     case CCP_FORMAT_OPENAI_CHAT:
         return has(t, "[DONE]") || has(t, "\"error\"") || t->finish_seen;
     default:
