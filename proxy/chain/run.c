@@ -92,6 +92,20 @@ void run_continue(struct exchange *x, enum ccp_verdict verdict)
     conclude(x, verdict == CCP_NEXT ? enter(x) : verdict);
 }
 
+/* Behind a trusted proxy the peer is whom that proxy saw: the last entry of X-Forwarded-For. For logs only. */
+static void settle_peer(struct exchange *x)
+{
+    struct ccp_span entry = {NULL, 0};
+    for (size_t i = 0; x->req.peer_trusted_proxy && i < x->header_count; i++)
+        if (ccp_span_is(x->headers[i].name, "x-forwarded-for"))
+            entry = x->headers[i].value;
+    for (size_t comma = ccp_span_find(entry, ','); comma < entry.n; comma = ccp_span_find(entry, ','))
+        entry = ccp_span_skip(entry, comma + 1);
+    entry = ccp_span_trim(entry);
+    if (url_is_ip(entry))
+        x->req.peer = entry;
+}
+
 static bool prepare(struct exchange *x)
 {
     struct ccp_span target = x->req.target;
@@ -108,6 +122,7 @@ static bool prepare(struct exchange *x)
     if (x->req.header_count != 0)
         memcpy(x->headers, x->req.headers, x->req.header_count * sizeof(struct ccp_header));
     x->header_count = x->req.header_count;
+    settle_peer(x);
     x->connection = headers_get(x->headers, x->header_count, CCP_SPAN("connection"));
     bool path_ok = x->path.p != NULL;
     if (!path_ok)

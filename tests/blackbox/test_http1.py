@@ -227,5 +227,19 @@ def test_long_heads():
     assert server.request("GET", "/health/live").status == 200
 
 
+def test_peer_behind_a_trusted_proxy():
+    """Only a trusted proxy is believed, and only in what it added itself: the last address."""
+    seen = [("X-Forwarded-For", "198.51.100.7, 203.0.113.9")]
+    for trusted, expected, other in (('["127.0.0.0/8"]', "203.0.113.9", "198.51.100.7"), ("[]", "127.0.0.1:", "203.0.113.9")):
+        with Server(formats.config(up.url), server="trusted_proxies = %s" % trusted) as own:
+            assert own.request("GET", "/health/live", headers=seen).status == 200
+            assert own.request("GET", "/no-such-path", headers=seen).status == 404
+            deadline = time.time() + 5
+            while "/no-such-path" not in own.log_text() and time.time() < deadline:
+                time.sleep(0.02)
+            line = [l for l in own.log_text().splitlines() if "/no-such-path" in l][0]
+            assert expected in line and other not in line, line
+
+
 if __name__ == "__main__":
     check.main(globals(), "blackbox/http1", before, after)
