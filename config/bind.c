@@ -123,6 +123,22 @@ bool config_set_untrusted(struct config *c, const char *path, const char *key)
     return node->layer == LAYER_FILE;
 }
 
+static bool borrows(const struct config_tree *node)
+{
+    for (const struct config_tree *m = node->child; m != NULL; m = m->next)
+        if (borrows(m))
+            return true;
+    return node->foreign && node->layer == LAYER_FILE;
+}
+
+bool config_borrows(struct config *c, const char *path)
+{
+    for (const struct bound *b = c->untrusted ? c->bound : NULL; b != NULL; b = b->next)
+        if (ccp_span_is(b->path, path) && b->node != NULL && borrows(b->node))
+            return true;
+    return false;
+}
+
 bool config_same(struct config *a, struct config *b, const char *path, const char *key)
 {
     struct bound *x = bound_find(a, ccp_span_z(path), ccp_span_z(key));

@@ -66,6 +66,9 @@ void config_claim(struct config *c, const char *path);
 bool config_is_set(struct config *c, const char *path, const char *key, struct ccp_span *origin);
 /* Does the value that wins come from a file that is not trusted? For CCP_ROW_TRUSTED rows. */
 bool config_set_untrusted(struct config *c, const char *path, const char *key);
+/* Does this table of a file that is not trusted hold text that was read from the environment or another file?
+ * Only what is bound is known. */
+bool config_borrows(struct config *c, const char *path);
 /* Do two snapshots agree on a bound key? On reload, for CCP_ROW_RESTART rows. Secrets are compared, not shown. */
 bool config_same(struct config *a, struct config *b, const char *path, const char *key);
 /* After all sections were bound: every key nobody claimed is a fault with the nearest known name; the copy of the

@@ -65,6 +65,7 @@ static bool read_secret_file(struct value_in *in)
     bool fine = tree_text(in->c, in->node, without_line_end(ccp_span_of(bytes, n)));
     secret_wipe(bytes, n);
     free(bytes);
+    in->node->foreign = true;
     if (fine && in->node->text.n == 0)
         fault_at(in->c, in->node, in->name, false, "secret file: is empty");
     return fine && in->node->text.n != 0;

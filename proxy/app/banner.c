@@ -93,10 +93,11 @@ static bool environment_has_proxy(char **environ)
     return false;
 }
 
-static bool has_account(const struct runtime *rt)
+/* Is there a provider that can answer, with an account (the mock has none) or without? */
+static bool has_usable(const struct runtime *rt, bool keyless)
 {
     for (size_t i = 0; i < rt->provider_count; i++)
-        if (rt->providers[i].usable && !rt->providers[i].def->keyless)
+        if (rt->providers[i].usable && rt->providers[i].def->keyless == keyless)
             return true;
     return false;
 }
@@ -105,8 +106,9 @@ static void print_warnings(const struct server *s)
 {
     const struct settings *settings = &s->rt->settings;
     bool beyond = http_beyond_loopback(s->listeners);
-    if (!has_account(s->rt))
-        puts("  no account yet: only the built-in mock answers; set a key as shown above");
+    if (!has_usable(s->rt, false))
+        printf("  no account yet: %s; set a key as shown above\n",
+               has_usable(s->rt, true) ? "only the built-in mock answers" : "nothing answers");
     if (settings->upstream.proxy.n == 0 && environment_has_proxy(s->cli->vault.environ))
         puts("  warning: proxies of the environment are ignored; to use one: [upstream] proxy = \"${HTTPS_PROXY:-}\"");
     if (beyond && !http_has_tls(s->listeners))

@@ -17,22 +17,14 @@ static void report(void *arg, bool warning, struct ccp_span text)
         log_error("config", "%.*s", CCP_FMT(text));
 }
 
-/* Read from the configuration at every request; the rest of [server] went into listeners and connections. */
-static bool goes_at_once(const char *key)
-{
-    static const char *const keys[] = {"allowed_hosts", "memory_limit", "keepalive_interval"};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-        if (strcmp(keys[i], key) == 0)
-            return true;
-    return false;
-}
-
+/* What binding settled stays; all other keys of [server] are applied. */
 static void warn_of_restart(struct config *old, struct config *fresh)
 {
     char names[512] = "";
     size_t n = 0;
     for (const struct ccp_config_row *row = settings_server_rows; row->key != NULL; row++)
-        if (!goes_at_once(row->key) && !config_same(old, fresh, "server", row->key) && n < sizeof(names) - 1)
+        if ((row->flags & CCP_ROW_RESTART) != 0 && !config_same(old, fresh, "server", row->key) &&
+            n < sizeof(names) - 1)
             n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n != 0 ? ", " : "", row->key);
     if (n != 0)
         log_warn("config", "[server] %s: changed, but needs a restart; the rest is applied", names);
@@ -60,12 +52,14 @@ static struct runtime *fresh_runtime(struct server *s)
 static void reload_files(struct server *s, const struct settings *settings)
 {
     char why[HTTP_ERRBUF];
+    struct http_options options;
+    server_options(&options, &settings->server);
     const char *wrong = logging_apply(&settings->logging);
     if (wrong == NULL)
         wrong = log_reopen();
     if (wrong != NULL)
         log_error("config", "logging.file: %s; the old one stays", wrong);
-    if (!http_tls_reload(s->listeners, why))
+    if (!http_tls_reload(s->listeners, &options, why))
         log_error("config", "%s; the old certificate stays", why);
 }
 

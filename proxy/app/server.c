@@ -20,7 +20,7 @@ static enum http_h2c h2c_of(int mode)
     return mode == H2C_ON ? HTTP_H2C_ON : mode == H2C_OFF ? HTTP_H2C_OFF : HTTP_H2C_LOOPBACK;
 }
 
-static void fill_options(struct http_options *o, const struct server_settings *s)
+void server_options(struct http_options *o, const struct server_settings *s)
 {
     http_options_init(o);
     o->hosts = s->host.v;
@@ -75,7 +75,7 @@ int server_bind(struct server *s)
 {
     char why[HTTP_ERRBUF];
     s->bound = config_ref(s->rt->config);
-    fill_options(&s->options, &s->rt->settings.server);
+    server_options(&s->options, &s->rt->settings.server);
     if (!http_bind(&s->options, &s->listeners, why))
         return complain(bind_code(why), "cannot listen: %s", why);
     if (http_bound_count(s->listeners) == 0)

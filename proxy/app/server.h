@@ -46,7 +46,9 @@ void worker_set_runtime(struct worker *w, struct runtime *rt);
 /* After its loop ended, or before it was started. */
 void worker_close(struct worker *w);
 
-/* server.c: the steps of a start; each prints what is wrong and returns an exit code. */
+/* server.c: [server] as http/ wants it; borrows the texts. */
+void server_options(struct http_options *o, const struct server_settings *s);
+/* The steps of a start; each prints what is wrong and returns an exit code. */
 int server_bind(struct server *s);
 int server_open(struct server *s);
 int server_start(struct server *s);

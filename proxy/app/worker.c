@@ -19,10 +19,16 @@ static void on_upstream(void *arg)
     upstream_ready(arg);
 }
 
+/* What one worker may use of the limit that all have together. */
+static size_t share_of_host(const struct server *s, const struct runtime *rt)
+{
+    size_t share = (size_t)rt->settings.upstream.max_connections_per_host / s->worker_n;
+    return share != 0 ? share : 1;
+}
+
 bool worker_open(struct worker *w, struct server *s)
 {
-    size_t share = (size_t)s->rt->settings.upstream.max_connections_per_host / s->worker_n;
-    struct upstream_options options = {.max_connections_per_host = share != 0 ? share : 1};
+    struct upstream_options options = {.max_connections_per_host = share_of_host(s, s->rt)};
     w->server = s;
     w->http = http_worker_new(&s->options, s->listeners);
     if (w->http == NULL)
@@ -70,7 +76,10 @@ struct change {
 static void apply(void *arg)
 {
     struct change *c = arg;
-    upstream_set_trust(c->worker->upstream, c->rt->trust);
+    struct http_options options;
+    server_options(&options, &c->rt->settings.server);
+    http_worker_reconfigure(c->worker->http, &options);
+    upstream_reconfigure(c->worker->upstream, share_of_host(c->worker->server, c->rt), c->rt->trust);
     chain_worker_set_runtime(c->worker->chain, c->rt);
     free(c);
 }

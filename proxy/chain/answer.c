@@ -31,6 +31,14 @@ static bool has_answer_header(const struct exchange *x, struct ccp_span name)
     return headers_get(x->head.headers, x->head.count, name).p != NULL;
 }
 
+/* Milliseconds with one decimal. */
+static struct ccp_span timing(struct exchange *x, uint64_t own_us, uint64_t upstream_us)
+{
+    unsigned long long own = (own_us + 50) / 100, upstream = (upstream_us + 50) / 100;
+    return arena_printf(&x->arena, "proxy;dur=%llu.%llu, upstream;dur=%llu.%llu", own / 10, own % 10, upstream / 10,
+                        upstream % 10);
+}
+
 static void own_headers(struct exchange *x)
 {
     uint64_t now = clock_us() - x->started_us;
@@ -45,9 +53,7 @@ static void own_headers(struct exchange *x)
         headers_value_ok(x->upstream_model))
         answer_header(x, CCP_SPAN("x-ccproxy-upstream-model"), x->upstream_model);
     if (x->attempts != 0)
-        answer_header(x, CCP_SPAN("server-timing"),
-                      arena_printf(&x->arena, "proxy;dur=%.1f, upstream;dur=%.1f",
-                                   (double)(now > upstream ? now - upstream : 0) / 1000.0, (double)upstream / 1000.0));
+        answer_header(x, CCP_SPAN("server-timing"), timing(x, now > upstream ? now - upstream : 0, upstream));
 }
 
 static enum ccp_push terminal_push(struct ccp_stage *stage, struct ccp_span bytes, bool last)
@@ -57,6 +63,7 @@ static enum ccp_push terminal_push(struct ccp_stage *stage, struct ccp_span byte
         return CCP_PUSH_GONE;
     if (x->first_byte_us == 0 && bytes.n != 0)
         x->first_byte_us = clock_us() - x->started_us;
+    verbose_body(x, "response", x->bytes_out, bytes);
     x->bytes_out += bytes.n;
     enum ccp_push result = x->responder->body(x->client, bytes, last);
     if (last && result != CCP_PUSH_GONE)

@@ -356,6 +356,7 @@ enum ccp_verdict attempt_start(struct exchange *x)
     const struct provider *p = x->route.provider;
     if (!build(x))
         return CCP_FAILED;
+    verbose_body(x, "request", 0, x->body);
     hooks_emit(x, CCP_EVENT_PROVIDER_PREPARED);
     x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
     x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;

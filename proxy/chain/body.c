@@ -46,7 +46,9 @@ static bool take_model(struct exchange *x, struct ccp_span raw)
         return false;
     }
     x->model_raw = raw;
-    x->client_model = json_text(&x->arena, raw);
+    /* A copy: the model is still named in the last event, when the body may be gone. */
+    struct ccp_span text = json_text(&x->arena, raw);
+    x->client_model = text.p != NULL ? arena_dup(&x->arena, text) : text;
     if (x->client_model.p == NULL)
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
     return x->client_model.p != NULL;

@@ -18,7 +18,8 @@ struct exchange;     /* chain/exchange_impl.h */
 struct chain_worker; /* per worker: snapshot pointer, arena cache, counters, transport */
 struct runtime;      /* plugin/registry.h: one immutable configuration with its open plugins */
 
-/* What http/ knows of a request; all memory stays valid until chain_end was reported by `ended`. */
+/* What http/ knows of a request; all memory stays valid until the end was reported by `ended`, or until
+ * chain_client_gone returned; the body only until that is called. */
 struct chain_request {
     struct ccp_span method;
     struct ccp_span target;    /* origin-form as received, starts with '/' */

@@ -2,8 +2,9 @@
  * Core middleware, order 50: who is the client? And, after routing: may it do this?
  *
  * A client shows its ccproxy key in one of several places; one match is enough. Everything that matched is
- * taken out of the exchange, so that it cannot travel upstream; what did not match stays and is the client's
- * own credential under `passthrough`. Every key is compared with every candidate in constant time.
+ * taken out of the exchange, so that it cannot travel upstream, also where a key proves nothing (Authorization
+ * without Bearer, api-key, a query parameter of another format); what did not match stays and is the client's own
+ * credential under `passthrough`. Every key is compared with every candidate in constant time.
  */
 #include <base/secret.h>
 #include <chain/exchange_impl.h>
@@ -37,47 +38,76 @@ static struct ccp_span bearer(struct ccp_span value)
     return (struct ccp_span){"", 0};
 }
 
-static bool is_candidate(struct ccp_span name, struct ccp_span value, struct ccp_span *candidate)
+/* Is this a place where a key proves who the client is? */
+static bool proves(struct ccp_span name)
 {
-    *candidate = value;
-    if (ccp_span_is(name, "authorization")) {
-        *candidate = bearer(value);
-        return true;
-    }
-    return ccp_span_is(name, "x-ccproxy-token") || ccp_span_is(name, "x-api-key") ||
-           ccp_span_is(name, "x-goog-api-key");
+    return ccp_span_is(name, "authorization") || ccp_span_is(name, "x-ccproxy-token") ||
+           ccp_span_is(name, "x-api-key") || ccp_span_is(name, "x-goog-api-key");
 }
 
-/* Looks at every header, drops those that matched and x-ccproxy-token in any case. */
+/* A key beside a scheme ("Basic KEY") or on its own: no proof, but not for the upstream either. */
+static bool carries_key(const struct security_settings *s, struct ccp_span value)
+{
+    return match(s, ccp_span_trim(value)) != NULL ||
+           match(s, ccp_span_trim(ccp_span_skip(value, ccp_span_find(value, ' ')))) != NULL;
+}
+
+/* Takes the key out of one header: true = the header must go. */
+static bool judge_header(struct exchange *x, const struct security_settings *s, const struct ccp_header *h)
+{
+    if (proves(h->name)) {
+        const struct security_key *key = match(s, ccp_span_is(h->name, "authorization") ? bearer(h->value) : h->value);
+        if (key != NULL)
+            x->key = key;
+    }
+    return ccp_span_is(h->name, "x-ccproxy-token") || (headers_credential(h->name) && carries_key(s, h->value));
+}
+
+/* Looks at every header, drops those that hold a key and x-ccproxy-token in any case. */
 static void judge_headers(struct exchange *x, const struct security_settings *s)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < x->header_count; i++) {
-        struct ccp_span candidate;
-        bool drop = ccp_span_is(x->headers[i].name, "x-ccproxy-token");
-        if (is_candidate(x->headers[i].name, x->headers[i].value, &candidate)) {
-            const struct security_key *key = match(s, candidate);
-            if (key != NULL) {
-                x->key = key;
-                drop = true;
-            }
-        }
-        if (!drop)
+    for (size_t i = 0; i < x->header_count; i++)
+        if (!judge_header(x, s, &x->headers[i]))
             x->headers[kept++] = x->headers[i];
-    }
     x->header_count = kept;
 }
 
-static void judge_query(struct exchange *x, const struct security_settings *s)
+/* The key that a "key=..." parameter holds, or NULL. Names may be percent-encoded too. */
+static const struct security_key *parameter_key(struct exchange *x, const struct security_settings *s,
+                                                struct ccp_span parameter)
 {
-    if (x->route.format != CCP_FORMAT_GEMINI && x->route.op != CCP_OP_MODELS && x->route.op != CCP_OP_MODEL)
-        return;
-    struct ccp_span value = url_query_get(x->query, CCP_SPAN("key"));
-    const struct security_key *key = value.p != NULL ? match(s, url_decode(&x->arena, value)) : NULL;
-    if (key == NULL)
-        return;
-    x->key = key;
-    x->query = url_query_remove(&x->arena, x->query, CCP_SPAN("key"));
+    size_t eq = ccp_span_find(parameter, '=');
+    struct ccp_span name = url_decode(&x->arena, ccp_span_of(parameter.p, eq));
+    return ccp_span_is(name, "key") ? match(s, url_decode(&x->arena, ccp_span_skip(parameter, eq + 1))) : NULL;
+}
+
+/* Drops every parameter that holds a key; on Gemini paths and model lists it is a proof. False = no memory. */
+static bool judge_query(struct exchange *x, const struct security_settings *s)
+{
+    bool proof = x->route.format == CCP_FORMAT_GEMINI || x->route.op == CCP_OP_MODELS || x->route.op == CCP_OP_MODEL;
+    char *out = x->query.n != 0 ? arena_alloc(&x->arena, x->query.n) : NULL;
+    size_t o = 0;
+    if (out == NULL)
+        return x->query.n == 0;
+    for (struct ccp_span rest = x->query; rest.n != 0;) {
+        struct ccp_span one = ccp_span_of(rest.p, ccp_span_find(rest, '&'));
+        const struct security_key *key = parameter_key(x, s, one);
+        bool more = one.n < rest.n;
+        rest = ccp_span_skip(rest, one.n + 1);
+        if (key != NULL && proof)
+            x->key = key;
+        if (key != NULL)
+            continue;
+        memcpy(out + o, one.p, one.n);
+        o += one.n;
+        if (more)
+            out[o++] = '&';
+    }
+    if (o != x->query.n && o != 0 && out[o - 1] == '&')
+        o--; /* what followed is gone */
+    x->query = ccp_span_of(out, o);
+    return true;
 }
 
 static bool admin_key_exists(const struct security_settings *s)
@@ -93,13 +123,16 @@ static enum ccp_verdict on_request(void *self, struct ccp_exchange *pub)
 {
     struct exchange *x = exchange_of(pub);
     const struct security_settings *s = &x->rt->settings.security;
-    judge_headers(x, s);
-    judge_query(x, s);
+    if (keys_configured(s)) {
+        judge_headers(x, s);
+        if (!judge_query(x, s)) {
+            exchange_fail(x, CCP_OVERLOADED, "out of memory");
+            return CCP_FAILED;
+        }
+    }
     x->authenticated = x->key != NULL || !keys_configured(s);
     x->admin = x->key != NULL ? x->key->admin : x->req.unix_socket && !admin_key_exists(s);
     if (x->authenticated || x->route.public)
-        return CCP_NEXT;
-    if (x->rt->settings.security.auth_token == NULL && s->keys.n == 0)
         return CCP_NEXT;
     /* The same answer for a missing, a malformed and an unknown key. */
     answer_header(x, CCP_SPAN("www-authenticate"), CCP_SPAN("Bearer realm=\"ccproxy\""));

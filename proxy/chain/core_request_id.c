@@ -22,16 +22,20 @@ static bool plain(struct ccp_span id)
 static struct ccp_span fresh(struct exchange *x)
 {
     struct chain_worker *w = x->w;
-    char hex[25];
+    static const char digits[] = "0123456789abcdef";
+    char text[4 + 24] = "req_";
     if (w->random_left < 12) {
         if (getrandom(w->random, sizeof(w->random), 0) != sizeof(w->random))
             memcpy(w->random, &x->started_us, sizeof(x->started_us));
         w->random_left = sizeof(w->random);
     }
     w->random_left -= 12;
-    for (int i = 0; i < 12; i++)
-        snprintf(hex + 2 * i, 3, "%02x", w->random[w->random_left + (size_t)i]);
-    return arena_printf(&x->arena, "req_%s", hex);
+    for (size_t i = 0; i < 12; i++) {
+        unsigned char byte = (unsigned char)w->random[w->random_left + i];
+        text[4 + 2 * i] = digits[byte >> 4];
+        text[5 + 2 * i] = digits[byte & 15];
+    }
+    return arena_dup(&x->arena, ccp_span_of(text, sizeof(text)));
 }
 
 static enum ccp_verdict on_request(void *self, struct ccp_exchange *pub)

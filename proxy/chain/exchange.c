@@ -144,6 +144,11 @@ struct exchange *chain_begin(struct chain_worker *w, const struct chain_request 
 void chain_client_gone(struct exchange *x)
 {
     x->client_gone = true;
+    /* A reset HTTP/2 stream has lost its body before anybody was told. */
+    x->req.body = (struct ccp_span){NULL, 0};
+    if (!x->body_decoded)
+        x->body = x->req.body;
+    x->model_raw = x->req.body;
     exchange_end(x);
 }
 

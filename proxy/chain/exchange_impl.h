@@ -186,6 +186,9 @@ enum ccp_push pipe_body(struct exchange *x, struct ccp_span bytes);
 void pipe_done(struct exchange *x, enum ccp_status status, struct ccp_span why);
 void pipe_close(struct exchange *x);
 
+/* verbose.c: a piece of a body that begins at `offset`, into the log when [logging] verbose_api asks for it. */
+void verbose_body(const struct exchange *x, const char *direction, uint64_t offset, struct ccp_span bytes);
+
 /* core_*.c */
 extern const struct ccp_middleware core_request_id, core_host, core_cors, core_auth;
 /* core_auth.c: may this key use the chosen provider and model? False = failed. */

@@ -70,6 +70,16 @@ static bool path_matches(const char *pattern, struct ccp_span path)
     return ccp_span_eq(p, path);
 }
 
+/* One more method that this path has. */
+static void allow(struct exchange *x, const char *method)
+{
+    struct route *r = &x->route;
+    if (r->allow == NULL)
+        r->allow = method;
+    else if (strstr(r->allow, method) == NULL)
+        r->allow = arena_printf(&x->arena, "%s, %s", r->allow, method).p;
+}
+
 static bool match_table(struct exchange *x, struct ccp_span rest)
 {
     struct route *r = &x->route;
@@ -81,9 +91,9 @@ static bool match_table(struct exchange *x, struct ccp_span rest)
             r->op = patterns[i].op;
             return true;
         }
-        r->allow = "POST";
+        allow(x, patterns[i].method);
         /* A WebSocket upgrade is a GET on a POST route; it gets its own answer. */
-        if (ccp_span_is(rest, "/v1/responses") && x->req.upgrade.n != 0)
+        if (ccp_span_is(rest, "/v1/responses") && ccp_span_ieq(x->req.upgrade, CCP_SPAN("websocket")))
             r->op = CCP_OP_FAMILY;
     }
     return r->allow != NULL;
@@ -143,7 +153,7 @@ static bool match_models(struct exchange *x, struct ccp_span rest)
         if (ccp_span_is(x->req.method, "GET") || ccp_span_is(x->req.method, "HEAD"))
             r->op = id.n != 0 ? CCP_OP_MODEL : CCP_OP_MODELS;
         else
-            r->allow = "GET";
+            r->allow = "GET, HEAD";
         return true;
     }
     return false;

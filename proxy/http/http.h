@@ -71,17 +71,18 @@ uint16_t http_port(const struct http_listeners *l); /* 0 = no TCP */
 bool http_has_tls(const struct http_listeners *l);
 /* Is any TCP address beyond loopback bound? */
 bool http_beyond_loopback(const struct http_listeners *l);
-/* Reads the certificate files again; connections from now on use them. Any thread. False: the old pair stays
- * and `why` tells the reason. */
-bool http_tls_reload(struct http_listeners *l, char why[HTTP_ERRBUF]);
+/* Reads the certificate files that `options` names (and its http2); connections from now on use them. Main thread.
+ * False: the old pair stays and `why` tells the reason. Whether there is TLS at all was settled by http_bind. */
+bool http_tls_reload(struct http_listeners *l, const struct http_options *options, char why[HTTP_ERRBUF]);
 
 /* NULL = no memory or descriptors. `listeners` may be NULL: a worker that serves adopted sockets only. */
 struct http_worker *http_worker_new(const struct http_options *options, struct http_listeners *listeners);
 struct loop *http_worker_loop(struct http_worker *w);
 /* Before http_worker_run. */
 void http_worker_set_backend(struct http_worker *w, const struct http_backend *backend, struct chain_worker *chain);
-/* A new configuration: limits and timeouts count for what comes from now on; addresses, TLS paths, http2, h2c
- * and trusted_proxies stay as they were bound. On the worker's thread (http_worker_post). */
+/* A new configuration: limits, timeouts and h2c count for what comes from now on; addresses, the unix socket's mode
+ * and trusted_proxies stay as they were bound. Only numbers of `options` are read. On the worker's thread
+ * (http_worker_post). */
 void http_worker_reconfigure(struct http_worker *w, const struct http_options *options);
 /* Calls ready(arg) from the loop whenever fd (an epoll fd, an eventfd) is readable; level-triggered. The fd
  * stays the caller's and must stay open until http_worker_free. False = no memory or too many. */

@@ -52,14 +52,25 @@ static void note_address(struct http_listeners *all, struct listener *l)
 
 enum bound { BOUND, ABSENT, TAKEN, BROKEN };
 
+/* Two names may stand for one address, as "127.0.0.1" and "localhost". */
+static bool bound_before(const struct http_listeners *all, const char *text)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (strcmp(all->list[i].text, text) == 0)
+            return true;
+    return false;
+}
+
 static enum bound bind_one(struct http_listeners *all, const struct addrinfo *a, char why[HTTP_ERRBUF])
 {
     char text[HTTP_PEER_TEXT];
-    struct listener *l = &all->list[all->n];
-    *l = (struct listener){.fd = -1};
     peer_print(text, sizeof(text), a->ai_addr);
+    if (bound_before(all, text))
+        return BOUND;
     if (all->n == HTTP_MAX_LISTENERS)
         return fail(why, text, "too many addresses to listen on"), BROKEN;
+    struct listener *l = &all->list[all->n];
+    *l = (struct listener){.fd = -1};
     if (listen_at(l, a)) {
         note_address(all, l);
         all->n++;

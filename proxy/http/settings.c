@@ -13,6 +13,7 @@
 
 #define H2O_NEVER_MS ((uint64_t)365 * 24 * 3600 * 1000) /* our own deadlines act instead */
 #define FD_RESERVE   64
+#define STREAMS_MAX  100
 
 void http_options_init(struct http_options *o)
 {
@@ -59,6 +60,13 @@ static uint64_t or_never(uint64_t ms)
     return ms != 0 ? ms : H2O_NEVER_MS;
 }
 
+/* h2o announces 100 streams whatever is set; more than that it refuses by itself. */
+static void limit_streams(struct http_worker *w)
+{
+    size_t wanted = w->options.max_streams_per_connection;
+    w->conf.http2.max_concurrent_requests_per_connection = wanted < STREAMS_MAX ? wanted : STREAMS_MAX;
+}
+
 void settings_configure(struct http_worker *w)
 {
     const struct http_options *o = &w->options;
@@ -69,8 +77,7 @@ void settings_configure(struct http_worker *w)
     w->conf.http1.req_timeout = H2O_NEVER_MS;
     w->conf.http1.upgrade_to_http2 = 1; /* the guard lets only "PRI *" through, and only where allowed */
     w->conf.http2.idle_timeout = or_never(o->idle_timeout_ms);
-    if (o->max_streams_per_connection < w->conf.http2.max_concurrent_requests_per_connection)
-        w->conf.http2.max_concurrent_requests_per_connection = o->max_streams_per_connection;
+    limit_streams(w);
     w->host = h2o_config_register_host(&w->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(w->host, "/", 0);
     drop_filters(path);
@@ -89,7 +96,7 @@ void settings_limit_connections(struct http_worker *w)
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
         return;
     /* Each connection may need a second descriptor for its upstream. */
-    size_t room = files.rlim_cur > 2 * FD_RESERVE ? (files.rlim_cur - FD_RESERVE) / 2 : FD_RESERVE / 2;
+    size_t room = files.rlim_cur > 2 * FD_RESERVE ? (files.rlim_cur - FD_RESERVE) / 2 : files.rlim_cur / 4;
     if (room < w->max_connections) {
         w->max_connections = room;
         log_warn("http", "server.max_connections is cut to %zu by the limit of open files (%llu)", room,
@@ -108,6 +115,9 @@ void http_worker_reconfigure(struct http_worker *w, const struct http_options *f
     o->write_timeout_ms = fresh->write_timeout_ms;
     o->drain_timeout_ms = fresh->drain_timeout_ms;
     o->body_min_rate = fresh->body_min_rate;
+    o->h2c = fresh->h2c;
+    o->max_streams_per_connection = fresh->max_streams_per_connection;
+    limit_streams(w);
     settings_limit_connections(w);
     w->conf.max_request_entity_size = o->max_body_bytes * 2;
     w->ctx.handshake_timeout.timeout = or_never(o->header_timeout_ms);

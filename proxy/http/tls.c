@@ -10,8 +10,8 @@
 
 static bool fail(char why[HTTP_ERRBUF], const char *what, const char *path)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+    unsigned long code = ERR_peek_error(); /* the first says most; those after it say where it passed through */
+    const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
     snprintf(why, HTTP_ERRBUF, "%s %s: %s", what, path, reason != NULL ? reason : "refused");
     ERR_clear_error();
     return false;
@@ -29,6 +29,25 @@ static void set_rules(SSL_CTX *ctx, bool http2)
     h2o_ssl_register_alpn_protocols(ctx, http2 ? both : both + 1);
 }
 
+/* A server cannot ask for a passphrase; without this OpenSSL would, on the terminal, and wait. */
+static int no_passphrase(char *out, int size, int writing, void *asked)
+{
+    *(bool *)asked = true;
+    return -1;
+}
+
+static bool load_key(SSL_CTX *ctx, const char *path, char why[HTTP_ERRBUF])
+{
+    bool asked = false;
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
+    bool ok = SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) == 1 || fail(why, "key", path);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+    if (asked)
+        snprintf(why, HTTP_ERRBUF, "key %s: has a passphrase, and a server has nobody to ask for it", path);
+    return ok;
+}
+
 static SSL_CTX *load(const struct tls *t, char why[HTTP_ERRBUF])
 {
     ERR_clear_error();
@@ -39,7 +58,7 @@ static SSL_CTX *load(const struct tls *t, char why[HTTP_ERRBUF])
     }
     set_rules(ctx, t->http2);
     bool ok = SSL_CTX_use_certificate_chain_file(ctx, t->cert) == 1 || fail(why, "certificate", t->cert);
-    ok = ok && (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) == 1 || fail(why, "key", t->key));
+    ok = ok && load_key(ctx, t->key, why);
     ok = ok && (SSL_CTX_check_private_key(ctx) == 1 || fail(why, "key does not match the certificate:", t->key));
     if (!ok) {
         SSL_CTX_free(ctx);
@@ -87,18 +106,22 @@ SSL_CTX *tls_ref(struct tls *t)
     return ctx;
 }
 
-bool http_tls_reload(struct http_listeners *l, char why[HTTP_ERRBUF])
+bool http_tls_reload(struct http_listeners *l, const struct http_options *options, char why[HTTP_ERRBUF])
 {
-    struct tls *t = &l->tls;
-    if (t->cert == NULL)
-        return true;
-    SSL_CTX *fresh = load(t, why);
-    if (fresh == NULL)
+    struct tls *t = &l->tls, fresh;
+    if ((t->cert == NULL) != (options->tls_cert == NULL)) {
+        snprintf(why, HTTP_ERRBUF, "tls_cert and tls_key: to start or to stop TLS needs a restart");
         return false;
+    }
+    if (!tls_init(&fresh, options, why)) {
+        tls_release(&fresh);
+        return false;
+    }
     pthread_mutex_lock(&t->lock);
     SSL_CTX *old = t->ctx;
-    t->ctx = fresh;
+    t->ctx = fresh.ctx;
+    fresh.ctx = old;
     pthread_mutex_unlock(&t->lock);
-    SSL_CTX_free(old);
+    tls_release(&fresh);
     return true;
 }

@@ -130,14 +130,29 @@ static void check_server(struct config *c, struct server_settings *s)
             config_fault(c, "server", "host", false, "\"%.*s\" is not an IP address", CCP_FMT(s->host.v[i]));
 }
 
+#define BORROWED                                                                                                       \
+    "a file of the current folder may not send what it takes from the environment (\"${NAME}\") or from other files "  \
+    "to an address of its choice; pass --config to trust the file"
+
+static void check_cors(struct config *c, const struct cors_settings *s)
+{
+    for (size_t i = 0; s->credentials && i < s->origins.n; i++)
+        if (ccp_span_is(s->origins.v[i], "*"))
+            config_fault(c, "cors", "credentials", false,
+                         "would let every web page act as its visitor: name the origins instead of \"*\"");
+}
+
 void settings_check(struct config *c, struct settings *s)
 {
     if (s->logging.level > CCP_LOG_OFF) /* "warning" */
         s->logging.level = CCP_LOG_WARN;
     check_server(c, &s->server);
     check_security(c, &s->security);
+    check_cors(c, &s->cors);
     check_proxy(c, "upstream", s->upstream.proxy);
     check_mappings(c, "routing", &s->routing.model_mappings);
+    if (config_borrows(c, "routing")) /* a model's name travels upstream too */
+        config_fault(c, "routing", "model_mappings", false, BORROWED);
 }
 
 /* A literal private or loopback host may be spoken to without TLS. */
@@ -177,24 +192,36 @@ static void check_base_url(struct config *c, const char *path, struct provider_s
                      "http:// is for loopback and private addresses only; use https:// or set allow_private = true");
 }
 
-#define NOT_TRUSTED \
-    "a file of the current folder may not set this for a provider with a stored credential; pass --config to trust the file"
+#define NOT_TRUSTED                                                                                                    \
+    "a file of the current folder may not set this for a provider with a stored credential; pass --config to trust "   \
+    "the file"
 
 static bool on_loopback(struct ccp_span base_url)
 {
     struct url u;
-    return url_parse(base_url, &u) == NULL &&
-           (url_is_localhost(u.host) || ccp_span_is(u.host, "::1") ||
-            (url_is_ip(u.host) && ccp_span_starts(u.host, CCP_SPAN("127."))));
+    return url_parse(base_url, &u) == NULL && (url_is_localhost(u.host) || ccp_span_is(u.host, "::1") ||
+                                               (url_is_ip(u.host) && ccp_span_starts(u.host, CCP_SPAN("127."))));
+}
+
+/* Does a file of the current folder choose whom this provider's requests reach? */
+static bool redirected(struct config *c, const char *path, const struct provider_settings *p)
+{
+    static const char *const ways[] = {"proxy", "ca_file"};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        if (config_set_untrusted(c, path, ways[i]) || config_set_untrusted(c, "upstream", ways[i]))
+            return true;
+    return config_set_untrusted(c, path, "base_url") && !on_loopback(p->base_url);
 }
 
 /* A file that was found in the current folder must not send a key of the user's elsewhere: neither one that the
  * environment or a flag gives, nor the client's own under passthrough. A literal loopback address is no elsewhere. */
 static void check_trust(struct config *c, const char *path, struct provider_settings *p)
 {
-    static const char *const guarded[] = {"proxy", "ca_file"};
+    static const char *const guarded[] = {"proxy", "ca_file", "headers"};
     bool stored = p->api_key != NULL && !config_set_untrusted(c, path, "api_key");
     bool passed = p->auth == AUTH_PASSTHROUGH && strncmp(path, "plugins.", 8) == 0;
+    if (config_borrows(c, path) && redirected(c, path, p))
+        config_fault(c, path, "base_url", false, BORROWED);
     if (!stored && !passed)
         return; /* nothing to lose, or the file sends its own key */
     if (config_set_untrusted(c, path, "base_url") && !on_loopback(p->base_url))
@@ -207,6 +234,18 @@ static void check_trust(struct config *c, const char *path, struct provider_sett
     }
 }
 
+/* Fields that frame the message or name its hop; a second one would desynchronise the connection. */
+static bool belongs_to_transport(struct ccp_span name)
+{
+    static const char *const fields[] = {"host",   "content-length",   "transfer-encoding", "connection",
+                                         "te",     "trailer",          "upgrade",           "keep-alive",
+                                         "expect", "proxy-connection", "accept-encoding",   "x-ccproxy-token"};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (ccp_span_ieq(name, ccp_span_z(fields[i])))
+            return true;
+    return false;
+}
+
 void settings_check_provider(struct config *c, const char *path, struct provider_settings *p)
 {
     check_base_url(c, path, p);
@@ -215,6 +254,8 @@ void settings_check_provider(struct config *c, const char *path, struct provider
     check_trust(c, path, p);
     for (size_t i = 0; i < p->headers.n; i++) {
         struct ccp_span name = p->headers.v[i].name, value = p->headers.v[i].value;
+        if (belongs_to_transport(name))
+            config_fault(c, path, "headers", false, "%.*s is set by ccproxy itself", CCP_FMT(name));
         for (size_t k = 0; k < name.n; k++)
             if (!(name.p[k] == '-' || name.p[k] == '_' || (name.p[k] >= '0' && name.p[k] <= '9') ||
                   ((name.p[k] | 0x20) >= 'a' && (name.p[k] | 0x20) <= 'z'))) {

@@ -23,7 +23,7 @@ const struct ccp_config_row settings_top_rows[] = {
      .doc = "only these plugins; absent = all, [] = none"},
     {"disabled_plugins", CCP_LIST, offsetof(T, disabled_plugins), "[]", .doc = "plugins to leave out"},
     {"plugins_disable_local_discovery", CCP_BOOL, offsetof(T, plugins_disable_local_discovery), "true",
-     .flags = CCP_ROW_TRUSTED, .doc = "do not look for plugins in a plugins/ folder beside the configuration file"},
+     .flags = CCP_ROW_TRUSTED, .doc = "no effect yet: all plugins are built in"},
     END,
 };
 #undef T
@@ -49,14 +49,15 @@ const struct ccp_config_row settings_server_rows[] = {
      .doc = "HTTP/2 without TLS by prior knowledge: loopback and unix socket only, true, false"},
     {"allowed_hosts", CCP_LIST, offsetof(T, allowed_hosts), "[]",
      .doc = "Host names besides IP literals and localhost: names, \".suffix\", \"*\""},
-    {"trusted_proxies", CCP_LIST, offsetof(T, trusted_proxies), "[]",
+    {"trusted_proxies", CCP_LIST, offsetof(T, trusted_proxies), "[]", .flags = CCP_ROW_RESTART,
      .doc = "addresses or networks whose X-Forwarded-For is believed for the log"},
     {"max_connections", CCP_INT, offsetof(T, max_connections), "4096", 1, 1000000},
     {"max_streams_per_connection", CCP_INT, offsetof(T, max_streams_per_connection), "100", 1, 100},
     {"max_in_flight", CCP_INT, offsetof(T, max_in_flight), "1000", 1, 1000000,
      .doc = "requests at once; more are answered 529 or 503 with Retry-After"},
     {"max_body_bytes", CCP_SIZE, offsetof(T, max_body_bytes), "\"32MiB\"", 1 * KIB, 1024 * MIB},
-    {"memory_limit", CCP_SIZE, offsetof(T, memory_limit), "0", .doc = "0 = 80 % of the cgroup's or machine's memory"},
+    {"memory_limit", CCP_SIZE, offsetof(T, memory_limit), "0",
+     .doc = "no effect yet: memory is bounded for each request, not in total"},
     {"header_timeout", CCP_DURATION, offsetof(T, header_timeout), "\"10s\"", 100, HOUR},
     {"body_min_rate", CCP_SIZE, offsetof(T, body_min_rate), "\"1KiB/s\"", 0, 1024 * MIB,
      .doc = "slower uploads are cut; 0 = any speed"},
@@ -79,7 +80,8 @@ const struct ccp_config_row settings_logging_rows[] = {
     {"format", CCP_ENUM, offsetof(T, format), "\"auto\"", .choices = "auto|text|json",
      .doc = "auto = text on a terminal, else json"},
     {"file", CCP_STRING, offsetof(T, file), "\"\"", .doc = "append here instead of standard error (mode 0600)"},
-    {"verbose_api", CCP_BOOL, offsetof(T, verbose_api), "false", .doc = "also log request and response bodies"},
+    {"verbose_api", CCP_BOOL, offsetof(T, verbose_api), "false",
+     .doc = "also log request and response bodies, the first 64 KiB of each"},
     END,
 };
 #undef T
@@ -135,7 +137,7 @@ const struct ccp_config_row settings_upstream_rows[] = {
      .doc = "PEM certificates trusted in addition to the system's"},
     {"max_connections_per_host", CCP_INT, offsetof(T, max_connections_per_host), "256", 1, 100000},
     {"max_event_bytes", CCP_SIZE, offsetof(T, max_event_bytes), "\"32MiB\"", 4 * KIB, 1024 * MIB,
-     .doc = "largest event of a translated stream"},
+     .doc = "no effect yet: largest event of a translated stream"},
     {"allow_private", CCP_BOOL, offsetof(T, allow_private), "false", .flags = CCP_ROW_TRUSTED,
      .doc = "names may resolve to private, loopback or link-local addresses"},
     END,
@@ -190,8 +192,8 @@ static const struct ccp_config_row card_rows[] = {
          "\"auto\"",                                                                                                   \
          .choices = "auto|oauth|api_key|passthrough|none",                                                             \
          .doc = "auto = the key if one is set, else a stored login"},                                                  \
-        {"oauth", CCP_STRING, offsetof(T, oauth), "\"\"", .doc = "name of the login; default the provider's own"},     \
-        {"account", CCP_STRING, offsetof(T, account), "\"\"", .doc = "label of the account; default the only one"},    \
+        {"oauth", CCP_STRING, offsetof(T, oauth), "\"\"", .doc = "no effect yet: name of the login"},                  \
+        {"account", CCP_STRING, offsetof(T, account), "\"\"", .doc = "no effect yet: label of the account"},           \
         {"headers",                                                                                                    \
          CCP_MAP,                                                                                                      \
          offsetof(T, headers),                                                                                         \
@@ -208,7 +210,7 @@ static const struct ccp_config_row card_rows[] = {
          CCP_TABLES,                                                                                                   \
          offsetof(T, model_mappings),                                                                                  \
          NULL,                                                                                                         \
-         .rows = own_mapping_rows,                                                                                         \
+         .rows = own_mapping_rows,                                                                                     \
          .row_size = sizeof(struct model_mapping),                                                                     \
          .doc = "match, target, kind; first hit wins"},                                                                \
         {"models",                                                                                                     \

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <base/fault.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         return CURL_SOCKET_BAD;
     }
     int fd = CCP_FAULT("upstream.socket") ? -1 : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (fd < 0)
+        c->socket_errno = errno;
     if (fd < 0 || c->sockets == NULL)
         return fd;
     if (!sockets_opened(&c->sockets->sockets, fd)) {

@@ -8,11 +8,12 @@
 
 #include <errno.h>
 
-static const char *unreachable_phrase(CURL *easy)
+static const char *unreachable_phrase(const struct call *c, CURL *easy)
 {
-    long os = 0;
+    long os = c->socket_errno;
 
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
+    if (os == 0)
+        curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
     switch (os) {
     case ECONNREFUSED:
         return "connection refused";
@@ -56,7 +57,7 @@ const char *failure_phrase(const struct call *c, CURL *easy, CURLcode code, bool
     case CURLE_COULDNT_RESOLVE_PROXY:
         return "the proxy's name was not resolved";
     case CURLE_COULDNT_CONNECT:
-        return unreachable_phrase(easy);
+        return unreachable_phrase(c, easy);
     case CURLE_OPERATION_TIMEDOUT:
         return "no connection within the connect timeout";
     case CURLE_PEER_FAILED_VERIFICATION:

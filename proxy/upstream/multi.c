@@ -2,7 +2,7 @@
  * Shards: curl multis of at most SHARD_TRANSFERS transfers each, and the glue between them and the loop.
  *
  * A transfer goes to the lowest-numbered shard of its key that has room, so connections are reused where they
- * are. A shard that has been idle for a while, or whose trust store was replaced, goes when a new one is made.
+ * are. A shard that has been idle for a while goes when a new one is made; on a reload every idle one goes.
  */
 #include <upstream/upstream_impl.h>
 
@@ -79,11 +79,11 @@ static bool same_key(const struct shard_key *a, const struct shard_key *b)
            a->http2 == b->http2;
 }
 
-static void drop_idle(struct upstream *u)
+void shards_drop_idle(struct upstream *u, uint64_t idle_ms)
 {
     for (size_t i = 0; i < u->shard_n; i++) {
         struct shard *shard = u->shards[i];
-        if (shard == NULL || shard->active != 0 || u->loop->now_ms - shard->idle_since < IDLE_KEPT_MS)
+        if (shard == NULL || shard->active != 0 || u->loop->now_ms - shard->idle_since < idle_ms)
             continue;
         shard_free(shard);
         u->shards[i] = NULL;
@@ -111,7 +111,7 @@ struct shard *shard_take(struct upstream *u, const struct shard_key *key)
         if (u->shards[i] != NULL && u->shards[i]->active < SHARD_TRANSFERS && same_key(&u->shards[i]->key, key))
             shard = u->shards[i];
     if (shard == NULL) {
-        drop_idle(u);
+        shards_drop_idle(u, IDLE_KEPT_MS);
         struct shard **place = free_place(u);
         if (place == NULL || (shard = *place = shard_new(u, key)) == NULL)
             return NULL;

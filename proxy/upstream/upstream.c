@@ -106,12 +106,14 @@ void upstream_free(struct upstream *u)
     free(u);
 }
 
-void upstream_set_trust(struct upstream *u, struct trust *trust)
+void upstream_reconfigure(struct upstream *u, size_t max_connections_per_host, struct trust *trust)
 {
     struct trust *old = u->trust;
 
+    u->max_per_host = max_connections_per_host;
     u->trust = trust_ref(trust);
     trust_unref(old);
+    shards_drop_idle(u, 0); /* nothing will ask for the old store again */
 }
 
 int upstream_fd(const struct upstream *u)

@@ -31,8 +31,8 @@ void trust_unref(struct trust *trust);
 struct upstream *upstream_new(struct loop *loop, const struct upstream_options *options, struct trust *trust);
 /* Cancels what is still running (no callback), closes all connections. */
 void upstream_free(struct upstream *u);
-/* Replaces the default trust store for connections made from now on (reload). */
-void upstream_set_trust(struct upstream *u, struct trust *trust);
+/* Replaces the limit and the default trust store for what starts from now on, and closes idle connections (reload). */
+void upstream_reconfigure(struct upstream *u, size_t max_connections_per_host, struct trust *trust);
 
 /* To be watched for readability; when it is readable call upstream_ready from inside a loop callback. */
 int upstream_fd(const struct upstream *u);

@@ -73,6 +73,7 @@ struct call {
     struct curl_slist *headers;
     size_t body_total, body_piece, body_at; /* what the next read gives */
     unsigned sends;                         /* connections the request was given to; 2 = curl retried */
+    int socket_errno;                       /* why no socket could be made; curl does not keep it */
     char refused[48];                       /* an address that the rules refused, or "" */
     char error[CURL_ERROR_SIZE];
 };
@@ -146,8 +147,9 @@ struct shard {
 
 struct shard *shard_take(struct upstream *u, const struct shard_key *key); /* NULL = no memory */
 void shard_give_back(struct shard *shard);
-void shards_run(struct upstream *u);     /* those that asked for it */
-void shards_collect(struct upstream *u); /* finished transfers */
+void shards_run(struct upstream *u);                         /* those that asked for it */
+void shards_collect(struct upstream *u);                     /* finished transfers */
+void shards_drop_idle(struct upstream *u, uint64_t idle_ms); /* those without a transfer for so long */
 void shards_release(struct upstream *u);
 void shard_act(struct shard *shard, int fd, int curl_flags);
 

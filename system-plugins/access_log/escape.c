@@ -27,11 +27,13 @@ static size_t decode(const unsigned char *p, size_t n, uint32_t *c)
 static size_t spell(char out[16], uint32_t c)
 {
     int n;
-    if (c == '"' || c == '\\')
-        n = snprintf(out, 16, "\\%c", (int)c);
-    else if (c >= 0x20 && c < 0x7f)
-        n = snprintf(out, 16, "%c", (int)c);
-    else if (c < 0x10000)
+    if (c >= 0x20 && c < 0x7f) { /* nearly all of them; no formatting for these */
+        n = c == '"' || c == '\\';
+        out[0] = '\\';
+        out[n] = (char)c;
+        return (size_t)n + 1;
+    }
+    if (c < 0x10000)
         n = snprintf(out, 16, "\\u%04x", (unsigned)c);
     else
         n = snprintf(out, 16, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),

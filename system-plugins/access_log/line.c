@@ -31,9 +31,19 @@ static void put(struct line *l, const char *fmt, ...)
         l->n += (size_t)n < ACCESS_LINE_MAX - l->n ? (size_t)n : ACCESS_LINE_MAX - l->n - 1;
 }
 
+static void put_bytes(struct line *l, const char *p, size_t n)
+{
+    if (n > ACCESS_LINE_MAX - 1 - l->n)
+        n = ACCESS_LINE_MAX - 1 - l->n;
+    memcpy(l->p + l->n, p, n);
+    l->n += n;
+}
+
 static void put_key(struct line *l, const char *key)
 {
-    put(l, l->json ? ",\"%s\":" : " %s=", key);
+    put_bytes(l, l->json ? ",\"" : " ", l->json ? 2 : 1);
+    put_bytes(l, key, strlen(key));
+    put_bytes(l, l->json ? "\":" : "=", l->json ? 2 : 1);
 }
 
 /* Text mode quotes only what needs it; a quote at the start always means an escaped text. */

@@ -108,9 +108,9 @@ class Server:
         except FileNotFoundError:
             return ""
 
-    def wait_log(self, text, seconds=3):
+    def wait_log(self, text, seconds=3, times=1):
         end = time.monotonic() + seconds
-        while text not in self.log_text() + self.output():
+        while (self.log_text() + self.output()).count(text) < times:
             assert time.monotonic() < end, "%r never came into the log:\n%s" % (text, self.log_text()[-3000:])
             time.sleep(0.01)
 

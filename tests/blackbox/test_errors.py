@@ -243,6 +243,20 @@ def test_model_lists():
         assert one["id"] == "mock-echo", one
 
 
+def test_methods():
+    """405 names every method that the path has; only a WebSocket upgrade makes a GET of a POST route special."""
+    up.reset()
+    rows = [("PUT", "/claude/v1/messages", "POST"), ("PUT", "/claude/v1/messages/batches", "GET, POST"),
+            ("PUT", "/openai/v1/responses/resp_1", "GET, POST, DELETE"), ("PUT", "/openai/v1/chat/completions", "POST"),
+            ("PUT", "/openai/v1/models", "GET, HEAD")]
+    for method, path, allow in rows:
+        response = server.request(method, path, b"{}")
+        assert response.status == 405 and response.get("allow") == allow, (path, response.status, response.headers)
+    upgrade = [("connection", "upgrade"), ("upgrade", "something")]
+    assert server.request("GET", "/openai/v1/responses", headers=upgrade).status in (400, 405)
+    untouched()
+
+
 def test_slow_head_is_cut():
     """A client that never finishes its head is not kept."""
     with Connection(server.port) as connection:

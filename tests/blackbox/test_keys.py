@@ -115,10 +115,36 @@ def test_key_with_fewer_rights():
         yield "%s-%d" % (path, status), problem or None
 
 
+def test_key_in_odd_places_never_travels():
+    """Where a key proves nothing, or stands twice, it still must not reach the upstream."""
+    url, odd = "/claude/v1/messages", [("x-ccproxy-token", MAIN)]
+    rows = [("bare-authorization", url, ANTHROPIC, ("authorization", MAIN)),
+            ("basic-authorization", url, ANTHROPIC, ("authorization", "Basic " + MAIN)),
+            ("api-key", "/openai/v1/chat/completions", CHAT, ("api-key", MAIN)),
+            ("query", url + "?a=1&key=%s&b" % MAIN, ANTHROPIC, ("x-trace", "1")),
+            ("query-twice", "/gemini" + GEMINI.path + "?key=own-key&key=" + MAIN, GEMINI, ("x-trace", "1")),
+            ("query-name", "/gemini" + GEMINI.path + "?%6Bey=" + MAIN, GEMINI, ("x-trace", "1"))]
+    with Server(formats.config(up.url, auth="passthrough") + KEYS) as own:
+        for name, path, fmt, header in rows:
+            up.reset(Answer(b"{}"))
+            response = own.request("POST", path, small_body(fmt), odd + [header, fmt.key("sk-of-the-client-0001")])
+            problem = None if response.status == 200 else "%d %r" % (response.status, response.body[:200])
+            if not problem:
+                nothing_went_up(MAIN)
+            if not problem and name == "query":
+                problem = None if up.last().target.endswith("?a=1&b") else up.last().target
+            if not problem and name == "query-twice":
+                problem = None if up.last().target.endswith("?key=own-key") else up.last().target
+            yield name, problem
+
+
 def test_admin_routes_want_an_admin():
     for key, allowed in ((MAIN, False), (CLAUDE_ONLY, False), (ADMIN, True)):
         response = server.request("POST", "/plugins/mock/nothing", b"{}", [("x-ccproxy-token", key)])
         assert (response.status == 403) != allowed, (key, response.status)
+    for path in ("/plugins", "/plugins/status", "/plugins/mock", "/plugins/mock/health"):
+        response = server.request("POST", path, b"{}", [("x-ccproxy-token", ADMIN)])
+        assert response.status == 405 and response.get("allow") == "GET, HEAD", (path, response.status)
 
 
 def test_health_without_key_says_little():

@@ -233,5 +233,14 @@ def test_nothing_is_left_behind():
     assert descriptors() <= start + 4, "%d descriptors before, %d after" % (start, descriptors())
 
 
+
+def test_text_about_errors_is_no_end():
+    """A cut stream whose last event merely talks about an error does not count as complete."""
+    last = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"error"}}\n\n'
+    up.reset(sse(last))
+    response = server.request("POST", "/claude/v1/messages", formats.small_body(ANTHROPIC, True))
+    assert b"event: error" in response.body, response.body
+
+
 if __name__ == "__main__":
     check.main(globals(), "blackbox/streams", before, after)

@@ -66,6 +66,7 @@ struct stage {
     struct sent sent[CASE_UPSTREAMS + 1];
     size_t sent_n;
     /* client */
+    char *client_body;
     int status;
     struct ccp_header headers[CASE_HEADERS];
     size_t header_n, content_length;

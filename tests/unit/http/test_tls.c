@@ -176,18 +176,51 @@ static void reload_takes_a_whole_pair_or_nothing(void **state)
     client_close(&c);
     files_open(&other);
     assert_int_equal(rename(other.key, f.key), 0); /* a key of another certificate */
-    assert_false(http_tls_reload(s.listeners, why));
+    assert_false(http_tls_reload(s.listeners, &s.options, why));
     assert_non_null(strstr(why, f.key));
     c = client_open(&s, NULL, 0);
     assert_string_equal(c.name, "first");
     client_close(&c);
     write_pair(&f, "second");
-    assert_true(http_tls_reload(s.listeners, why));
+    assert_true(http_tls_reload(s.listeners, &s.options, why));
     c = client_open(&s, NULL, 0);
     assert_string_equal(c.name, "second");
     client_close(&c);
+    s.options.tls_cert = other.cert; /* other files */
+    s.options.tls_key = other.key;
+    write_pair(&other, "third");
+    assert_true(http_tls_reload(s.listeners, &s.options, why));
+    c = client_open(&s, NULL, 0);
+    assert_string_equal(c.name, "third");
+    client_close(&c);
+    s.options.tls_cert = s.options.tls_key = NULL;
+    assert_false(http_tls_reload(s.listeners, &s.options, why));
+    assert_non_null(strstr(why, "restart"));
     down(&s);
     files_close(&other);
+    files_close(&f);
+}
+
+/* OpenSSL would ask for the passphrase on the terminal, and the server would wait for ever. */
+static void a_key_with_a_passphrase_is_refused(void **state)
+{
+    struct files f;
+    struct server s;
+    char why[HTTP_ERRBUF], word[] = "word";
+    files_open(&f);
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    FILE *pem = fopen(f.key, "w");
+    assert_true(key != NULL && pem != NULL);
+    assert_int_equal(PEM_write_PrivateKey(pem, key, EVP_aes_128_cbc(), (unsigned char *)word, 4, NULL, NULL), 1);
+    fclose(pem);
+    EVP_PKEY_free(key);
+    defaults(&s);
+    s.options.tls_cert = f.cert;
+    s.options.tls_key = f.key;
+    alarm(5); /* stands for "it waits" */
+    assert_false(http_bind(&s.options, &s.listeners, why));
+    alarm(0);
+    assert_non_null(strstr(why, "passphrase"));
     files_close(&f);
 }
 
@@ -238,6 +271,7 @@ int main(void)
         cmocka_unit_test(requests_over_tls),
         cmocka_unit_test(reload_takes_a_whole_pair_or_nothing),
         cmocka_unit_test(a_broken_pair_is_refused_at_the_start),
+        cmocka_unit_test(a_key_with_a_passphrase_is_refused),
         cmocka_unit_test(a_stopped_handshake_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

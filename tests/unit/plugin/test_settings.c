@@ -53,6 +53,12 @@ static const struct {
     {"[plugins.claude_api]\nbase_url = \"https://proxy.example/?x=1\"\n", "plugins.claude_api.base_url"},
     {"[plugins.claude_api]\nbase_url = \"https://proxy.example/#x\"\n", "plugins.claude_api.base_url"},
     {"[plugins.claude_api]\nbase_url = \"https://proxy.example:99999\"\n", "plugins.claude_api.base_url"},
+    /* fields that are ccproxy's own; credentials for everybody */
+    {"[plugins.claude_api]\nheaders = {\"x-team\" = \"blue\"}\n", NULL},
+    {"[plugins.claude_api]\nheaders = {\"Content-Length\" = \"5\"}\n", "Content-Length is set by ccproxy itself"},
+    {"[plugins.claude_api]\nheaders = {host = \"other.example\"}\n", "host is set by ccproxy itself"},
+    {"[cors]\norigins = [\"*\"]\n", NULL},
+    {"[cors]\norigins = [\"https://a.example\", \"*\"]\ncredentials = true\n", "cors.credentials"},
     /* plain http: literal loopback and private hosts, or on request */
     {"[plugins.openai]\nbase_url = \"http://127.0.0.1:11434/v1\"\n", NULL},
     {"[plugins.openai]\nbase_url = \"http://[::1]:11434/v1\"\n", NULL},

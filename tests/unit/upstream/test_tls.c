@@ -91,11 +91,11 @@ static void unknown_is_refused_and_ca_file_accepted(void **state)
     assert_int_equal(o.result, CCP_UPSTREAM);
     /* A reload: the store goes away while a request under it waits to start. */
     o.dones = o.heads = 0;
-    upstream_set_trust(w->u, known);
+    upstream_reconfigure(w->u, 0, known);
     trust_unref(known);
     trust_unref(empty);
     owner_start(&o);
-    upstream_set_trust(w->u, NULL);
+    upstream_reconfigure(w->u, 0, NULL);
     owner_finish(&o);
     assert_int_equal(o.result, CCP_OK);
     owner_release(&o);
