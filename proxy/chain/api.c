@@ -144,7 +144,8 @@ static void resume(struct ccp_exchange *pub, enum ccp_verdict verdict)
 {
     struct exchange *x = exchange_of(pub);
     x->park_cancel = NULL;
-    x->resumed = verdict;
+    x->resumed_early = x->state == X_ENTERING;               /* from inside on_request, before it returned CCP_WAIT */
+    x->resumed = verdict == CCP_WAIT ? CCP_FAILED : verdict; /* waiting again takes a new park */
     loop_soon(x->w->loop, &x->task);
 }
 

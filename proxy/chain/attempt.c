@@ -251,21 +251,6 @@ static bool build(struct exchange *x)
 
 /* -- the answer's head -- */
 
-static bool own_key_refused(const struct exchange *x, int status)
-{
-    return status == 401 && x->route.provider->auth == AUTH_API_KEY;
-}
-
-static void refuse(struct exchange *x)
-{
-    x->upstream_refused = true;
-    loop_soon(x->w->loop, &x->task); /* its body is of no interest: attempt_give_up ends it next turn */
-    exchange_fail(
-        x, CCP_LOGIN_REQUIRED, "provider %.*s refused the configured key (401): set %s.%.*s.api_key to a valid one",
-        CCP_FMT(x->route.provider->id), runtime_plugin(x->rt, x->route.provider->id) != NULL ? "plugins" : "providers",
-        CCP_FMT(x->route.provider->id));
-}
-
 static bool copy_header(struct exchange *x, const struct ccp_header *h)
 {
     struct ccp_span pieces[] = {h->name, h->value};
@@ -289,16 +274,21 @@ static size_t content_length(const struct ccp_header *h, size_t n)
     return value;
 }
 
+static void open_answer(struct exchange *x)
+{
+    answer_head(x, x->waiting_status, x->waiting_length);
+    pipe_open(x);
+}
+
 static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
 {
     struct exchange *x = arg;
     if (x->state != X_UPSTREAM)
         return;
     x->upstream_head_us = clock_us() - x->started_us;
-    if (own_key_refused(x, status)) {
-        refuse(x);
+    bool give = judge_head(x, status);
+    if (!give && !x->judging)
         return;
-    }
     hooks_emit(x, CCP_EVENT_PROVIDER_ANSWERED);
     struct ccp_span connection = headers_get(h, n, CCP_SPAN("connection"));
     size_t own = x->head.count;
@@ -306,8 +296,10 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
         if (!headers_hop_by_hop(h[i].name, connection) && headers_forward_response(h[i].name) &&
             headers_name_ok(h[i].name) && headers_value_ok(h[i].value) && !copy_header(x, &h[i])) {
             x->upstream_refused = true;
+            x->judging = false;
             x->head.count = own; /* the failure's answer brings its own */
             exchange_fail(x, CCP_OVERLOADED, "out of memory");
+            loop_soon(x->w->loop, &x->task);
             return;
         }
     /* A coded stream cannot be read: it passes like any other body. A stream we may add a keep-alive to has no
@@ -316,13 +308,21 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
     bool coded = coding_of(headers_get(h, n, CCP_SPAN("content-encoding"))) != CODING_IDENTITY;
     x->sse = !coded && type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
     bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
-    answer_head(x, status, empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n));
-    pipe_open(x);
+    x->waiting_length = empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n);
+    x->own_headers = own;
+    if (give)
+        open_answer(x);
 }
 
 static enum ccp_push on_body(void *arg, struct ccp_span bytes)
 {
     struct exchange *x = arg;
+    if (x->judging) {
+        if (!judge_body(x, bytes, false))
+            return CCP_PUSH_MORE;
+        open_answer(x);
+        bytes = buf_span(&x->first);
+    }
     if (x->state != X_ANSWERING)
         return CCP_PUSH_MORE; /* refused: its body is of no interest, the end is coming */
     enum ccp_push result = pipe_body(x, bytes);
@@ -338,6 +338,10 @@ static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
     x->transfer = NULL;
     if (x->state == X_FINISHING)
         return;
+    if (x->judging && judge_body(x, CCP_SPAN(""), true)) {
+        open_answer(x);
+        pipe_body(x, buf_span(&x->first));
+    }
     if (x->upstream_refused) {
         loop_soon(x->w->loop, &x->task);
     } else if (x->state == X_ANSWERING) {
@@ -351,28 +355,38 @@ static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
 
 static const struct ccp_transfer_events events = {on_head, on_body, on_done};
 
+static bool send(struct exchange *x)
+{
+    x->attempts++;
+    x->transfer = x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
+    if (x->transfer == NULL)
+        exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
+    return x->transfer != NULL;
+}
+
 enum ccp_verdict attempt_start(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     if (!build(x))
         return CCP_FAILED;
-    verbose_body(x, "request", 0, x->body);
     hooks_emit(x, CCP_EVENT_PROVIDER_PREPARED);
+    verbose_body(x, "request", 0, x->body);
     x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
     x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;
     exchange_state(x, X_UPSTREAM);
-    x->attempts++;
-    x->transfer = x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
-    if (x->transfer == NULL) {
-        exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
-        return CCP_FAILED;
-    }
-    return CCP_WAIT;
+    return send(x) ? CCP_WAIT : CCP_FAILED;
 }
 
-void attempt_give_up(struct exchange *x)
+void attempt_next(struct exchange *x)
 {
     attempt_stop(x);
+    x->upstream_refused = false;
+    if (x->retry) {
+        x->retry = false;
+        x->head.count = x->own_headers;
+        if (send(x))
+            return;
+    }
     answer_failure(x);
 }
 

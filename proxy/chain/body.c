@@ -32,8 +32,11 @@ static bool decode(struct exchange *x, enum coding coding)
     return true;
 }
 
+/* Two calls of the families name a model too; the rest name none, or hold several. */
 static bool has_model(const struct exchange *x)
 {
+    if (ccp_span_is(x->route.rest, "/v1/completions") || ccp_span_is(x->route.rest, "/v1/responses/compact"))
+        return ccp_span_is(x->req.method, "POST");
     return x->route.op == CCP_OP_GENERATE || x->route.op == CCP_OP_COUNT || x->route.op == CCP_OP_EMBED;
 }
 

@@ -68,6 +68,7 @@ static void exchange_end(struct exchange *x)
     struct chain_worker *w = x->w;
     attempt_stop(x);
     pipe_close(x);
+    buf_release(&x->first);
     if (x->park_cancel != NULL) {
         void (*cancel)(void *) = x->park_cancel;
         x->park_cancel = NULL;
@@ -100,7 +101,7 @@ static void run_task(struct loop_task *task)
     else if (x->state == X_PARKED)
         run_continue(x, x->resumed);
     else if (x->state == X_UPSTREAM && x->upstream_refused)
-        attempt_give_up(x);
+        attempt_next(x);
     else if (x->state == X_FINISHING)
         exchange_end(x);
 }
@@ -131,6 +132,7 @@ struct exchange *chain_begin(struct chain_worker *w, const struct chain_request 
     x->task.run = run_task;
     arena_init(&x->arena, &w->cache, x->rt->settings.server.max_body_bytes * 2 + ARENA_EXTRA);
     buf_init(&x->held, 16 * 1024);
+    buf_init(&x->first, 1024 * 1024);
     x->next = w->first;
     x->prev = &w->first;
     if (x->next != NULL)

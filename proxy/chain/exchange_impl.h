@@ -97,6 +97,7 @@ struct exchange {
     void (*park_cancel)(void *arg);
     void *park_arg;
     enum ccp_verdict resumed;
+    bool resumed_early;
 
     enum ccp_status status; /* first failure */
     struct ccp_span error;
@@ -111,7 +112,11 @@ struct exchange {
     struct ccp_transfer *transfer;
     struct ccp_upstream_request up;
     int attempts;
-    bool upstream_refused; /* the head was judged as our failure; its body is ignored */
+    bool upstream_refused;              /* the answer was judged not to be given; its body is ignored */
+    struct ccp_buf first;               /* those bytes */
+    bool judging, retry;                /* the head waits for its first bytes; send the same request again */
+    int waiting_status;                 /* of the upstream's head */
+    size_t waiting_length, own_headers; /* its length; answer headers that were there before it */
     bool paused;
 
     bool sse; /* the answer is an event stream */
@@ -167,8 +172,13 @@ void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_for
 /* Headers of a request that ccproxy makes on its own behalf. False = no memory. */
 bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up);
 void attempt_stop(struct exchange *x);
-/* After the head was judged as our own failure: ends the transfer and answers. From a task. */
-void attempt_give_up(struct exchange *x);
+/* After the answer was judged: ends this transfer, then tries again or answers the failure. From a task. */
+void attempt_next(struct exchange *x);
+
+/* judge.c: true = the answer may go to the client. False with x->judging: its first bytes decide (judge_body);
+ * false without: attempt_next was queued. */
+bool judge_head(struct exchange *x, int status);
+bool judge_body(struct exchange *x, struct ccp_span bytes, bool end);
 
 /* answer.c: the way to the client. */
 bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value);

@@ -136,7 +136,10 @@ static bool speaks(struct exchange *x)
     /* Chat's embeddings and completions belong to the OpenAI family, whichever of its formats a block names. */
     if (x->route.format == CCP_FORMAT_OPENAI_CHAT && x->route.op != CCP_OP_GENERATE)
         wanted |= CCP_SPEAKS(OPENAI_RESPONSES);
-    if (x->route.op == CCP_OP_RAW || (p->formats & wanted))
+    enum ccp_format spoken = x->route.format;
+    if (p->def->choose != NULL && x->route.op == CCP_OP_GENERATE)
+        spoken = p->def->choose(p->self, &x->pub, x->route.format, x->client_model).format;
+    if (x->route.op == CCP_OP_RAW || (spoken == x->route.format && (p->formats & wanted)))
         return true;
     if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_EMBED)
         exchange_fail(x, CCP_NOT_FOUND, "provider %.*s does not offer this route", CCP_FMT(p->id));

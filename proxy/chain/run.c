@@ -4,7 +4,6 @@
  * A middleware may answer, fail or wait; what it says is a verdict and comes back by return value. Waiting
  * gives control back to the loop until ccp resume.
  */
-#include <base/assert.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 
@@ -76,10 +75,13 @@ static enum ccp_verdict enter(struct exchange *x)
         if (m->m->on_request == NULL)
             continue;
         enum ccp_verdict verdict = m->m->on_request(m->self, &x->pub);
-        if (verdict == CCP_WAIT) {
-            CCP_ASSERT(x->park_cancel != NULL);
-            exchange_state(x, X_PARKED);
+        if (verdict == CCP_WAIT && x->park_cancel == NULL && !x->resumed_early) {
+            exchange_fail(x, CCP_INTERNAL, "middleware %s waits without a way to cancel", m->m->name);
+            return CCP_FAILED;
         }
+        if (verdict == CCP_WAIT)
+            exchange_state(x, X_PARKED);
+        x->resumed_early = false;
         if (verdict != CCP_NEXT)
             return verdict;
     }

@@ -11,12 +11,13 @@
 
 #define CCP_SPEAKS(format) (1u << CCP_FORMAT_##format)
 
-/* Verdict on an upstream answer, given before any byte reached the client. */
+/* Verdict on an upstream's error answer (status >= 400, our own credential), given before any byte of it reached
+ * the client. */
 enum ccp_judgement {
-    CCP_GIVE,
-    CCP_RETRY,
-    CCP_REFRESH_AND_RETRY,
-    CCP_ERROR,
+    CCP_GIVE,              /* the client shall see it */
+    CCP_RETRY,             /* the same request once more, three attempts in all */
+    CCP_REFRESH_AND_RETRY, /* the credential was refused: refresh it if that is possible, else login_required */
+    CCP_ERROR,             /* unusable: 502 in the client's format */
 };
 
 struct ccp_choice {
