@@ -244,16 +244,73 @@ static void reloads_under_way(void **state)
     stage_release(&s);
 }
 
-static int read_case(void **state)
+static enum ccp_judgement always(void *self, struct ccp_exchange *x, int status, struct ccp_span first)
+{
+    assert_true(status >= 400);
+    return ccp_span_starts(first, CCP_SPAN("busy")) ? CCP_RETRY : CCP_ERROR;
+}
+
+static const char retry_text[] = "== config\n"
+                                 "[plugins.claude_api]\napi_key = \"sk-upstream\"\n"
+                                 "== client\n"
+                                 "POST /claude/v1/messages\n\n{\"model\":\"m\"}\n"
+                                 "== upstream\n500\nx-first: 1\n\nbusy\n"
+                                 "== upstream\n503\nx-second: 1\n\nbusy too\n"
+                                 "== upstream\n%s\n"
+                                 "== expect\n200\n";
+
+static int read_text(struct test_case *into, const char *what)
 {
     char path[] = "/tmp/ccproxy-test-chain-XXXXXX";
     int fd = mkstemp(path);
-    if (fd < 0 || write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1)
+    if (fd < 0 || write(fd, what, strlen(what)) != (ssize_t)strlen(what))
         return -1;
     close(fd);
-    case_read(&c, path);
+    case_read(into, path);
     unlink(path);
-    return c.wrong[0] != '\0' ? -1 : 0;
+    return into->wrong[0] != '\0' ? -1 : 0;
+}
+
+/* A provider that says RETRY gets the same request sent again, three times in all; nothing of the answers that
+ * were judged reaches the client. */
+static void judge_sends_again(const char *third, int status, const char *body)
+{
+    char full[1024], why[300];
+    struct test_case again;
+    struct stage s;
+    snprintf(full, sizeof(full), retry_text, third);
+    assert_int_equal(read_text(&again, full), 0);
+    for (int cutting = CUT_WHOLE; cutting <= CUT_RANDOM; cutting++) {
+        struct runtime *rt = runtime_of(&again, why, sizeof(why));
+        assert_non_null(rt);
+        struct provider *p = runtime_provider(rt, CCP_SPAN("claude_api"));
+        struct ccp_provider judging = *p->def;
+        judging.judge = always;
+        p->def = &judging;
+        stage_play(&s, &again, rt, (struct rhythm){.cutting = (enum cutting)cutting, .random = 3});
+        runtime_unref(rt);
+        if (s.wrong[0] != '\0')
+            fail_msg("%s", s.wrong);
+        assert_int_equal(s.sent_n, 3);
+        assert_int_equal(s.status, status);
+        assert_true(body_has(&s, body));
+        assert_false(body_has(&s, "busy"));
+        for (size_t i = 0; i < s.header_n; i++)
+            assert_false(ccp_span_is(s.headers[i].name, "x-first") || ccp_span_is(s.headers[i].name, "x-second"));
+        stage_release(&s);
+    }
+    arena_end(&again.memory);
+}
+
+static void judge_retries(void **state)
+{
+    judge_sends_again("200\n\nfine", 200, "fine");
+    judge_sends_again("418\n\nodd", 502, "cannot be used (HTTP 418)");
+}
+
+static int read_case(void **state)
+{
+    return read_text(&c, text);
 }
 
 static int release_case(void **state)
@@ -274,6 +331,7 @@ int main(void)
         cmocka_unit_test(changes_the_body),
         cmocka_unit_test(drains),
         cmocka_unit_test(reloads_under_way),
+        cmocka_unit_test(judge_retries),
     };
     struct log_options quiet = {CCP_LOG_OFF, LOG_TEXT, "/dev/null"};
     log_configure(&quiet);
