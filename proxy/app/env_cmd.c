@@ -34,9 +34,8 @@ static const char *codex_keys(const struct lines *l)
 {
     if (l->key != NULL)
         return l->needs_key ? "env_key = \"CCPROXY_TOKEN\"" : NULL;
-    return l->needs_key
-               ? "env_key = \"OPENAI_API_KEY\", env_http_headers = { \"x-ccproxy-token\" = \"CCPROXY_TOKEN\" }"
-               : "env_key = \"OPENAI_API_KEY\"";
+    return l->needs_key ? "env_key = \"OPENAI_API_KEY\", env_http_headers = { \"x-ccproxy-token\" = \"CCPROXY_TOKEN\" }"
+                        : "env_key = \"OPENAI_API_KEY\"";
 }
 
 static void print_codex(const struct lines *l)

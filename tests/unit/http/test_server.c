@@ -273,7 +273,7 @@ static void bad_heads_never_reach_the_chain(void **state)
     up(&s);
     static const char *const bad[] = {
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-        "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"),
+         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n"};
     for (size_t i = 0; i < 3; i++) {
