@@ -161,6 +161,11 @@ bool auth_may_use(const struct exchange *x, const struct provider *p)
     return x->key == NULL || listed(&x->key->providers, p->id, p->prefix);
 }
 
+bool auth_may_see(const struct exchange *x, struct ccp_span model)
+{
+    return x->key == NULL || listed(&x->key->models, model, model);
+}
+
 bool auth_scope(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
@@ -174,7 +179,7 @@ bool auth_scope(struct exchange *x)
     if (x->key->models.n == 0)
         return true;
     bool list = x->route.op == CCP_OP_MODELS || x->route.op == CCP_OP_MODEL;
-    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_RAW || (x->client_model.n == 0 && !list)) {
+    if (x->route.op == CCP_OP_RAW || (x->client_model.n == 0 && !list)) {
         exchange_fail(x, CCP_FORBIDDEN, "key \"%.*s\" is limited to certain models; this request names none",
                       CCP_FMT(x->key->name));
         return false;

@@ -204,6 +204,7 @@ extern const struct ccp_middleware core_request_id, core_host, core_cors, core_a
 /* core_auth.c: may this key use the chosen provider and model? False = failed. */
 bool auth_scope(struct exchange *x);
 bool auth_may_use(const struct exchange *x, const struct provider *p);
+bool auth_may_see(const struct exchange *x, struct ccp_span model);
 /* core_host.c: is this origin one of [cors] origins? */
 bool cors_origin_allowed(const struct exchange *x, struct ccp_span origin);
 

@@ -44,6 +44,8 @@ static void add_all(const struct exchange *x, struct list *l, const struct provi
             struct ccp_span id = ccp_span_z(p->def->models[i]);
             *e = (struct model_entry){id, id, p, 0, 0};
         }
+        if (!auth_may_see(x, e->id))
+            l->n--;
     }
 }
 
@@ -231,10 +233,13 @@ static enum ccp_verdict serve(struct exchange *x)
     return write_answer(x, &l);
 }
 
-/* An upstream answers itself when it speaks the caller's shape; OpenAI's two formats share one list. */
+/* An upstream answers itself when it speaks the caller's shape; OpenAI's two formats share one list. A key that is
+ * limited to certain models sees only those, so its list is written here. */
 static bool upstream_answers(const struct exchange *x, const struct provider *p)
 {
     unsigned shape = 1u << x->route.format;
+    if (x->key != NULL && x->key->models.n != 0 && p->usable && p->auth != AUTH_PASSTHROUGH)
+        return false;
     if (x->route.format == CCP_FORMAT_OPENAI_CHAT)
         shape |= CCP_SPEAKS(OPENAI_RESPONSES);
     return !has_own_list(p) && ((p->formats & shape) || p->auth == AUTH_PASSTHROUGH || !p->usable);
