@@ -100,6 +100,9 @@ static void check_proxy(struct config *c, const char *path, struct ccp_span prox
 static void check_security(struct config *c, struct security_settings *s)
 {
     struct security_key *k = s->keys.v;
+    if (s->allow_unauthenticated && config_set_untrusted(c, "security", "allow_unauthenticated"))
+        config_fault(c, "security", "allow_unauthenticated", false,
+                     "a file of the current folder may not open the server to others; pass --config to trust the file");
     for (size_t i = 0; i < s->keys.n; i++) {
         if (k[i].name.n == 0)
             config_fault(c, "security", "keys", false, "a key needs a name");
