@@ -22,8 +22,8 @@ static void on_upstream(void *arg)
 /* What one worker may use of the limit that all have together. */
 static size_t share_of_host(const struct server *s, const struct runtime *rt)
 {
-    size_t share = (size_t)rt->settings.upstream.max_connections_per_host / s->worker_n;
-    return share != 0 ? share : 1;
+    size_t limit = (size_t)rt->settings.upstream.max_connections_per_host;
+    return (limit + s->worker_n - 1) / s->worker_n; /* 0 stays 0: no limit */
 }
 
 bool worker_open(struct worker *w, struct server *s)

@@ -145,6 +145,13 @@ static void check_cors(struct config *c, const struct cors_settings *s)
                          "would let every web page act as its visitor: name the origins instead of \"*\"");
 }
 
+/* The default must not queue what max_in_flight lets in: only a limit that somebody wrote makes requests wait. */
+static void settle_host_limit(struct config *c, struct upstream_settings *u)
+{
+    if (!config_is_set(c, "upstream", "max_connections_per_host", NULL))
+        u->max_connections_per_host = 0;
+}
+
 void settings_check(struct config *c, struct settings *s)
 {
     if (s->logging.level > CCP_LOG_OFF) /* "warning" */
@@ -152,6 +159,7 @@ void settings_check(struct config *c, struct settings *s)
     check_server(c, &s->server);
     check_security(c, &s->security);
     check_cors(c, &s->cors);
+    settle_host_limit(c, &s->upstream);
     check_proxy(c, "upstream", s->upstream.proxy);
     check_mappings(c, "routing", &s->routing.model_mappings);
     if (config_borrows(c, "routing")) /* a model's name travels upstream too */

@@ -58,7 +58,7 @@ struct upstream_settings {
     uint64_t connect_timeout, first_byte_timeout, idle_timeout, total_timeout;
     bool http2;
     struct ccp_span proxy, no_proxy, ca_file;
-    int64_t max_connections_per_host;
+    int64_t max_connections_per_host; /* 0 = nobody set one: no limit but max_in_flight */
     uint64_t max_event_bytes;
     bool allow_private;
 };
