@@ -141,6 +141,8 @@ static void failure_response(struct exchange *x)
     buf_init(&out, 64 * 1024);
     if (!failure_text(x, false, &out))
         buf_release(&out);
+    if (x->attempts != 0) /* what the upstream's head brought is not ours to say */
+        x->head.count = x->own_headers;
     failure_headers(x);
     answer_whole(x, format_http_status(x->route.format, x->status), CCP_SPAN("application/json"), buf_span(&out));
     buf_release(&out);

@@ -291,13 +291,11 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
         return;
     hooks_emit(x, CCP_EVENT_PROVIDER_ANSWERED);
     struct ccp_span connection = headers_get(h, n, CCP_SPAN("connection"));
-    size_t own = x->head.count;
     for (size_t i = 0; i < n; i++)
         if (!headers_hop_by_hop(h[i].name, connection) && headers_forward_response(h[i].name) &&
             headers_name_ok(h[i].name) && headers_value_ok(h[i].value) && !copy_header(x, &h[i])) {
             x->upstream_refused = true;
             x->judging = false;
-            x->head.count = own; /* the failure's answer brings its own */
             exchange_fail(x, CCP_OVERLOADED, "out of memory");
             loop_soon(x->w->loop, &x->task);
             return;
@@ -309,7 +307,6 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
     x->sse = !coded && type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
     bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
     x->waiting_length = empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n);
-    x->own_headers = own;
     if (give)
         open_answer(x);
 }
@@ -358,6 +355,7 @@ static const struct ccp_transfer_events events = {on_head, on_body, on_done};
 static bool send(struct exchange *x)
 {
     x->attempts++;
+    x->head.count = x->own_headers; /* nothing of an answer that was judged away */
     x->transfer = x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
     if (x->transfer == NULL)
         exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
@@ -373,6 +371,7 @@ enum ccp_verdict attempt_start(struct exchange *x)
     verbose_body(x, "request", 0, x->body);
     x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
     x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;
+    x->own_headers = x->head.count;
     exchange_state(x, X_UPSTREAM);
     return send(x) ? CCP_WAIT : CCP_FAILED;
 }
@@ -383,7 +382,6 @@ void attempt_next(struct exchange *x)
     x->upstream_refused = false;
     if (x->retry) {
         x->retry = false;
-        x->head.count = x->own_headers;
         if (send(x))
             return;
     }

@@ -116,7 +116,7 @@ struct exchange {
     struct ccp_buf first;               /* those bytes */
     bool judging, retry;                /* the head waits for its first bytes; send the same request again */
     int waiting_status;                 /* of the upstream's head */
-    size_t waiting_length, own_headers; /* its length; answer headers that were there before it */
+    size_t waiting_length, own_headers; /* its length; answer headers that were there before the attempt */
     bool paused;
 
     bool sse; /* the answer is an event stream */

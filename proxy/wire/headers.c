@@ -105,70 +105,56 @@ static bool traces_client(struct ccp_span name)
     }
 }
 
-bool headers_forward_request(struct ccp_span name)
+static bool request_only_ours(struct ccp_span name)
 {
-    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name) || traces_client(name))
-        return false;
     switch (name.n) {
     case 4:
-        if (IS(name, "host"))
-            return false;
-        break;
+        return IS(name, "host");
     case 6:
-        if (IS(name, "cookie") || IS(name, "expect"))
-            return false;
-        break;
+        return IS(name, "cookie") || IS(name, "expect");
     case 14:
-        if (IS(name, "content-length"))
-            return false;
-        break;
+        return IS(name, "content-length");
     case 15:
-        if (IS(name, "accept-encoding"))
-            return false;
-        break;
+        return IS(name, "accept-encoding");
     default:
-        break;
+        return false;
     }
+}
+
+static bool response_only_ours(struct ccp_span name)
+{
+    switch (name.n) {
+    case 4:
+        return IS(name, "date");
+    case 6:
+        return IS(name, "server");
+    case 7:
+        return IS(name, "alt-svc");
+    case 10:
+        return IS(name, "set-cookie");
+    case 14:
+        return IS(name, "content-length");
+    case 15:
+        return IS(name, "clear-site-data");
+    case 25:
+        return IS(name, "strict-transport-security");
+    default:
+        return false;
+    }
+}
+
+bool headers_forward_request(struct ccp_span name)
+{
+    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name) || traces_client(name) || request_only_ours(name))
+        return false;
     return !ccp_span_starts(name, CCP_SPAN("x-forwarded")) && !ccp_span_starts(name, CCP_SPAN("cf-")) &&
            !ccp_span_starts(name, CCP_SPAN("x-ccproxy-"));
 }
 
 bool headers_forward_response(struct ccp_span name)
 {
-    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name))
+    if (name.n == 0 || name.p[0] == ':' || always_hop_by_hop(name) || response_only_ours(name))
         return false;
-    switch (name.n) {
-    case 4:
-        if (IS(name, "date"))
-            return false;
-        break;
-    case 6:
-        if (IS(name, "server"))
-            return false;
-        break;
-    case 7:
-        if (IS(name, "alt-svc"))
-            return false;
-        break;
-    case 10:
-        if (IS(name, "set-cookie"))
-            return false;
-        break;
-    case 14:
-        if (IS(name, "content-length"))
-            return false;
-        break;
-    case 15:
-        if (IS(name, "clear-site-data"))
-            return false;
-        break;
-    case 25:
-        if (IS(name, "strict-transport-security"))
-            return false;
-        break;
-    default:
-        break;
-    }
     return !ccp_span_starts(name, CCP_SPAN("access-control-")) && !ccp_span_starts(name, CCP_SPAN("x-ccproxy-"));
 }
 
