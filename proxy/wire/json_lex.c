@@ -1,92 +1,11 @@
 /*
- * The words of JSON: strings, numbers, literals (RFC 8259 sections 3, 6, 7), and characters of strings.
+ * The words of JSON: numbers and literals (RFC 8259 sections 3 and 6), and characters of strings; strings as a
+ * whole are in json_string.c.
  *
  * Nothing here allocates. Everything is checked where it stands, so what passed the lexer may be taken apart
  * later without a second look: json_take_char and json_key_compare rely on that.
  */
 #include <wire/json_lex_impl.h>
-#include <wire/scan_impl.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int hex4(const char *p)
-{
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-        if (digit < 0)
-            return -1;
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-/* At a backslash. */
-static bool lex_escape(struct json_lex *l)
-{
-    l->escaped = true;
-    if (l->end - l->p < 2)
-        return json_lex_fail(l, "the text ends inside a string");
-    switch (l->p[1]) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        l->p += 2;
-        return true;
-    case 'u':
-        if (l->end - l->p < 6 || hex4(l->p + 2) < 0)
-            return json_lex_fail(l, "\\u needs four hex digits");
-        l->p += 6;
-        return true;
-    default:
-        return json_lex_fail(l, "there is no such escape");
-    }
-}
-
-/* At a byte from 0x80 on: a whole run of them. */
-static bool lex_utf8(struct json_lex *l)
-{
-    do {
-        size_t n = scan_utf8(l->p, l->end);
-        if (n == 0)
-            return json_lex_fail(l, "not UTF-8");
-        l->p += n;
-    } while (l->p != l->end && (unsigned char)*l->p >= 0x80);
-    return true;
-}
-
-bool json_lex_string(struct json_lex *l)
-{
-    l->escaped = false;
-    for (l->p++;;) {
-        l->p = scan_plain(l->p, l->end);
-        if (l->p == l->end)
-            return json_lex_fail(l, "the text ends inside a string");
-        if (*l->p == '"') {
-            l->p++;
-            return true;
-        }
-        if (*l->p == '\\') {
-            if (!lex_escape(l))
-                return false;
-        } else if ((unsigned char)*l->p < 0x20) {
-            return json_lex_fail(l, "a control byte inside a string");
-        } else if (!lex_utf8(l)) {
-            return false;
-        }
-    }
-}
 
 static bool lex_digits(struct json_lex *l)
 {
@@ -182,11 +101,11 @@ static size_t put_utf8(unsigned c, char out[4])
 /* At \uXXXX. */
 static size_t take_unicode(struct ccp_span *inner, char out[4])
 {
-    unsigned c = (unsigned)hex4(inner->p + 2);
+    unsigned c = (unsigned)json_hex4(inner->p + 2);
     *inner = ccp_span_skip(*inner, 6);
     if (c < 0xd800 || c > 0xdfff)
         return put_utf8(c, out);
-    int low = c < 0xdc00 && inner->n >= 6 && inner->p[0] == '\\' && inner->p[1] == 'u' ? hex4(inner->p + 2) : -1;
+    int low = c < 0xdc00 && inner->n >= 6 && inner->p[0] == '\\' && inner->p[1] == 'u' ? json_hex4(inner->p + 2) : -1;
     if (low < 0xdc00 || low > 0xdfff)
         return put_utf8(0xfffd, out);
     *inner = ccp_span_skip(*inner, 6);
@@ -243,7 +162,7 @@ bool json_key_hides_letters(struct ccp_span key)
         char c[4];
         if (json_take_char(&key, c) != 1 || !escape)
             continue;
-        if (hex_digit(c[0]) >= 0 || (unsigned)((c[0] | 0x20) - 'a') < 26u || c[0] == '_' || c[0] == '-')
+        if (json_hex_digit(c[0]) >= 0 || (unsigned)((c[0] | 0x20) - 'a') < 26u || c[0] == '_' || c[0] == '-')
             return true;
     }
     return false;

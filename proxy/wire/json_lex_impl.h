@@ -35,6 +35,28 @@ bool json_lex_string(struct json_lex *l);
 bool json_lex_number(struct json_lex *l);
 bool json_lex_literal(struct json_lex *l, enum ccp_json_type *type);
 
+/* 0 to 15, or -1. */
+static inline int json_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits at p, or -1. */
+static inline int json_hex4(const char *p)
+{
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = json_hex_digit(p[i]);
+        if (digit < 0)
+            return -1;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
 /* Compares by value two keys of valid JSON, as they stand between their quotes. A total order; 0 = the same. */
 int json_key_compare(struct ccp_span a, struct ccp_span b);
 /* Does such a key stand for this plain text? */
