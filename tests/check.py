@@ -26,6 +26,11 @@ def _late(_signum, _frame):
     raise Late("took longer than %d s" % LIMIT)
 
 
+def figure(promise, text):
+    """What this run measured for one of the promises of tests/reliability/promises.toml; ./test gathers it."""
+    print("figure %s %s" % (promise, text), flush=True)
+
+
 def _report(word, name, seconds, text=""):
     print("%s %s %.2f" % (word, name, seconds))
     for line in text.rstrip().splitlines():

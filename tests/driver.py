@@ -19,6 +19,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ASAN = os.path.join(TOP, "build-asan")
 RELEASE = os.path.join(TOP, "build")
 LOGS = os.path.join(ASAN, "logs")
+TODAY = time.strftime("%Y-%m-%d")
 PROGRAM_LIMIT = 600
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=0:quarantine_size_mb=8:"
@@ -31,6 +32,7 @@ SANITIZERS = {
 class Count:
     def __init__(self):
         self.ok = self.failed = self.skipped = 0
+        self.figures = {}  # promise -> what was measured, see tests/reliability/README.md
 
     def line(self, text):
         word = text.split(" ", 1)[0]
@@ -39,6 +41,23 @@ class Count:
             self.failed += word == "FAIL"
             self.skipped += word == "skip"
         print(text, flush=True)
+
+    def figure(self, text, program, long):
+        _, promise, measured = (text.split(" ", 2) + ["", ""])[:3]
+        entry = self.figures.setdefault(promise, {"measured": "", "test": program, "long": long, "date": TODAY})
+        entry["measured"] += ("; " if entry["measured"] else "") + measured.strip()
+
+    def save_figures(self):
+        """Beside those of earlier, partial runs; tests/reliability/render takes them from there."""
+        path = os.path.join(LOGS, "figures.json")
+        try:
+            with open(path) as old:
+                known = json.load(old)
+        except (OSError, ValueError):
+            known = {}
+        known.update(self.figures)
+        with open(path, "w") as out:
+            json.dump(known, out, indent=1, sort_keys=True)
 
 
 def build(preset, directory, targets=()):
@@ -68,6 +87,8 @@ def run_program(command, name, count, env, parse):
         signal.alarm(PROGRAM_LIMIT)
         for text in process.stdout:
             log.write(text)
+            if text.startswith("figure "):
+                count.figure(text, name, env["TEST_LONG"] == "1")
             if parse and text.split(" ", 1)[0] in ("ok", "FAIL", "skip") or text.startswith("    "):
                 seen += not text.startswith("    ")
                 if parse:
@@ -145,6 +166,7 @@ def main():
         count.line("FAIL build 0")
     else:
         run_all(options.filter, count, env)
+        count.save_figures()
     if count.ok + count.failed == 0:
         count.line("FAIL no test ran: nothing is named like %r" % options.filter)
     print("# %.0f s, logs in %s" % (time.time() - started, os.path.relpath(LOGS, TOP)))
