@@ -32,11 +32,21 @@ static bool has_answer_header(const struct exchange *x, struct ccp_span name)
 }
 
 /* Milliseconds with one decimal. */
+static size_t put_ms(char *out, struct ccp_span key, uint64_t us)
+{
+    uint64_t tenths = (us + 50) / 100;
+    memcpy(out, key.p, key.n);
+    size_t n = key.n + ccp_digits(out + key.n, tenths / 10, 1);
+    out[n++] = '.';
+    return n + ccp_digits(out + n, tenths % 10, 1);
+}
+
 static struct ccp_span timing(struct exchange *x, uint64_t own_us, uint64_t upstream_us)
 {
-    unsigned long long own = (own_us + 50) / 100, upstream = (upstream_us + 50) / 100;
-    return arena_printf(&x->arena, "proxy;dur=%llu.%llu, upstream;dur=%llu.%llu", own / 10, own % 10, upstream / 10,
-                        upstream % 10);
+    char text[96];
+    size_t n = put_ms(text, CCP_SPAN("proxy;dur="), own_us);
+    n += put_ms(text + n, CCP_SPAN(", upstream;dur="), upstream_us);
+    return arena_dup(&x->arena, ccp_span_of(text, n));
 }
 
 static void own_headers(struct exchange *x)

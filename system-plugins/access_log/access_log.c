@@ -101,6 +101,16 @@ static bool wants_json(const struct access_log *log)
     return api->size > offsetof(struct ccp_api, log_json) && api->log_json != NULL && api->log_json();
 }
 
+/* What went upstream is always recorded. What we answered ourselves costs a stranger nothing to cause, so its lines
+ * are limited for each outcome. */
+static bool has_room(const struct access_log *log, const struct access_record *r)
+{
+    const struct ccp_api *api = log->env->api;
+    if (r->sum.attempts != 0 || api->size <= offsetof(struct ccp_api, log_room) || api->log_room == NULL)
+        return true;
+    return api->log_room(log->env, ccp_span_z(r->status_name));
+}
+
 static bool on_event(void *self, enum ccp_event event, struct ccp_exchange *x)
 {
     struct access_log *log = self;
@@ -109,7 +119,7 @@ static bool on_event(void *self, enum ccp_event event, struct ccp_exchange *x)
     if (x == NULL)
         return false;
     gather(&record, x);
-    if (!excluded(log, &record))
+    if (!excluded(log, &record) && has_room(log, &record))
         log->env->api->log_record(log->env, ccp_span_of(line, access_line(line, &record, wants_json(log))));
     return true;
 }

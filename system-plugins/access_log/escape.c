@@ -41,11 +41,29 @@ static size_t spell(char out[16], uint32_t c)
     return (size_t)n;
 }
 
+/* Bytes that stand for themselves: printable ASCII but the quote and the backslash. */
+static const bool plain[256] = {[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
+
+static size_t plain_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && plain[(unsigned char)p[i]])
+        i++;
+    return i;
+}
+
 size_t access_escape(char *out, size_t max, struct ccp_span s)
 {
     char one[16];
     size_t n = 0, safe = 0; /* safe: where "..." still fits */
     for (size_t i = 0; i < s.n;) {
+        size_t run = plain_run(s.p + i, s.n - i);
+        if (run != 0 && run + 3 <= max - n) {
+            memcpy(out + n, s.p + i, run);
+            safe = n += run;
+            i += run;
+            continue;
+        }
         uint32_t c = 0xfffd;
         size_t length = decode((const unsigned char *)s.p + i, s.n - i, &c);
         size_t wide = spell(one, length != 0 ? c : 0xfffd);

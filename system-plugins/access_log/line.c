@@ -6,8 +6,6 @@
  */
 #include "access_log_impl.h"
 
-#include <stdarg.h>
-
 struct line {
     char *p;
     size_t n;
@@ -19,18 +17,6 @@ enum { PEER = 80, METHOD = 32, PATH = 1024, ID = 160, NAME = 96, MODEL = 192, ER
 _Static_assert(PEER + METHOD + PATH + ID + 3 * NAME + 2 * MODEL + ERROR + AGENT + 900 < ACCESS_LINE_MAX,
                "a full line fits, 900 bytes of keys and numbers included");
 
-static void put(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct line *l, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(l->p + l->n, ACCESS_LINE_MAX - l->n, fmt, ap);
-    va_end(ap);
-    if (n > 0)
-        l->n += (size_t)n < ACCESS_LINE_MAX - l->n ? (size_t)n : ACCESS_LINE_MAX - l->n - 1;
-}
-
 static void put_bytes(struct line *l, const char *p, size_t n)
 {
     if (n > ACCESS_LINE_MAX - 1 - l->n)
@@ -39,15 +25,37 @@ static void put_bytes(struct line *l, const char *p, size_t n)
     l->n += n;
 }
 
-static void put_key(struct line *l, const char *key)
+/* At least `width` digits. */
+static void put_number(struct line *l, uint64_t value, size_t width)
 {
-    put_bytes(l, l->json ? ",\"" : " ", l->json ? 2 : 1);
-    put_bytes(l, key, strlen(key));
-    put_bytes(l, l->json ? "\":" : "=", l->json ? 2 : 1);
+    char digits[20];
+    put_bytes(l, digits, ccp_digits(digits, value, width));
+}
+
+/* How a field begins in either form; both are known when this is compiled. */
+struct key {
+    struct ccp_span json, text;
+};
+#define KEY(name)                                                                                                      \
+    (struct key)                                                                                                       \
+    {                                                                                                                  \
+        CCP_LIT(",\"" name "\":"), CCP_LIT(" " name "=")                                                               \
+    }
+
+#define TIME(name)                                                                                                     \
+    (struct key)                                                                                                       \
+    {                                                                                                                  \
+        CCP_LIT(",\"" name "_ms\":"), CCP_LIT(" " name "=")                                                            \
+    }
+
+static void put_key(struct line *l, struct key key)
+{
+    struct ccp_span s = l->json ? key.json : key.text;
+    put_bytes(l, s.p, s.n);
 }
 
 /* Text mode quotes only what needs it; a quote at the start always means an escaped text. */
-static void put_text(struct line *l, const char *key, struct ccp_span value, size_t limit)
+static void put_text(struct line *l, struct key key, struct ccp_span value, size_t limit)
 {
     if (value.n == 0)
         return;
@@ -66,32 +74,56 @@ static void put_text(struct line *l, const char *key, struct ccp_span value, siz
     l->n += n + 2;
 }
 
-static void put_count(struct line *l, const char *key, uint64_t value)
+static void put_count(struct line *l, struct key key, uint64_t value)
 {
     put_key(l, key);
-    put(l, "%llu", (unsigned long long)value);
+    put_number(l, value, 1);
 }
 
 /* Milliseconds with three decimals in JSON; people get a unit. */
-static void put_time(struct line *l, const char *key, uint64_t us)
+static void put_time(struct line *l, struct key key, uint64_t us)
 {
     if (us == 0)
         return;
-    if (l->json)
-        put(l, ",\"%s_ms\":%llu.%03u", key, (unsigned long long)(us / 1000), (unsigned)(us % 1000));
-    else
-        put(l, " %s=%llu.%ums", key, (unsigned long long)(us / 1000), (unsigned)(us % 1000 / 100));
+    put_key(l, key);
+    put_number(l, us / 1000, 1);
+    put_bytes(l, ".", 1);
+    put_number(l, l->json ? us % 1000 : us % 1000 / 100, l->json ? 3 : 1);
+    if (!l->json)
+        put_bytes(l, "ms", 2);
 }
 
+/* RFC 3339, in UTC. */
 static void put_stamp(struct line *l, uint64_t unix_us)
 {
-    char text[32];
-    struct tm tm;
+    struct tm tm = {.tm_mday = 1};
     time_t seconds = (time_t)(unix_us / 1000000);
-    if (gmtime_r(&seconds, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        snprintf(text, sizeof(text), "-");
-    put(l, l->json ? "{\"time\":\"%s.%03uZ\",\"level\":\"info\",\"area\":\"access_log\"" : "%s.%03uZ access", text,
-        (unsigned)(unix_us / 1000 % 1000));
+    gmtime_r(&seconds, &tm);
+    const struct {
+        int value;
+        size_t width;
+        char after;
+    } parts[] = {{tm.tm_year + 1900, 4, '-'},
+                 {tm.tm_mon + 1, 2, '-'},
+                 {tm.tm_mday, 2, 'T'},
+                 {tm.tm_hour, 2, ':'},
+                 {tm.tm_min, 2, ':'},
+                 {tm.tm_sec, 2, '.'},
+                 {(int)(unix_us / 1000 % 1000), 3, 'Z'}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        put_number(l, (uint64_t)parts[i].value, parts[i].width);
+        put_bytes(l, &parts[i].after, 1);
+    }
+}
+
+static void put_start(struct line *l, uint64_t unix_us)
+{
+    static const struct ccp_span begin = CCP_LIT("{\"time\":\""), text = CCP_LIT(" access"),
+                                 json = CCP_LIT("\",\"level\":\"info\",\"area\":\"access_log\"");
+    if (l->json)
+        put_bytes(l, begin.p, begin.n);
+    put_stamp(l, unix_us);
+    put_bytes(l, l->json ? json.p : text.p, l->json ? json.n : text.n);
 }
 
 static const char *http_name(int version)
@@ -103,34 +135,34 @@ size_t access_line(char *out, const struct access_record *r, bool json)
 {
     const struct ccp_summary *s = &r->sum;
     struct line l = {.p = out, .json = json};
-    put_stamp(&l, r->unix_us);
-    put_text(&l, "peer", r->peer, PEER);
-    put_text(&l, "method", r->method, METHOD);
-    put_text(&l, "path", r->path, PATH);
-    put_count(&l, "status", (uint64_t)(s->http_status > 0 ? s->http_status : 0));
-    put_time(&l, "total", s->us_total);
-    put_time(&l, "first_byte", s->us_first_byte);
-    put_time(&l, "upstream_head", s->us_upstream_head);
-    put_count(&l, "bytes_in", s->bytes_in);
-    put_count(&l, "bytes_out", s->bytes_out);
-    put_text(&l, "protocol", ccp_span_z(http_name(r->http_version)), NAME);
-    put_text(&l, "provider", r->provider, NAME);
-    put_text(&l, "format", r->format, NAME);
-    put_text(&l, "model", r->model, MODEL);
+    put_start(&l, r->unix_us);
+    put_text(&l, KEY("peer"), r->peer, PEER);
+    put_text(&l, KEY("method"), r->method, METHOD);
+    put_text(&l, KEY("path"), r->path, PATH);
+    put_count(&l, KEY("status"), (uint64_t)(s->http_status > 0 ? s->http_status : 0));
+    put_time(&l, TIME("total"), s->us_total);
+    put_time(&l, TIME("first_byte"), s->us_first_byte);
+    put_time(&l, TIME("upstream_head"), s->us_upstream_head);
+    put_count(&l, KEY("bytes_in"), s->bytes_in);
+    put_count(&l, KEY("bytes_out"), s->bytes_out);
+    put_text(&l, KEY("protocol"), ccp_span_z(http_name(r->http_version)), NAME);
+    put_text(&l, KEY("provider"), r->provider, NAME);
+    put_text(&l, KEY("format"), r->format, NAME);
+    put_text(&l, KEY("model"), r->model, MODEL);
     if (!ccp_span_eq(r->model, r->upstream_model))
-        put_text(&l, "upstream_model", r->upstream_model, MODEL);
+        put_text(&l, KEY("upstream_model"), r->upstream_model, MODEL);
     if (s->attempts > 1)
-        put_count(&l, "attempts", (uint64_t)s->attempts);
+        put_count(&l, KEY("attempts"), (uint64_t)s->attempts);
     if (s->streamed)
-        put(&l, json ? ",\"stream\":true" : " stream=true");
-    put_text(&l, "key", r->key, NAME);
-    put_text(&l, "request_id", r->id, ID);
+        put_bytes(&l, json ? ",\"stream\":true" : " stream=true", json ? 14 : 12);
+    put_text(&l, KEY("key"), r->key, NAME);
+    put_text(&l, KEY("request_id"), r->id, ID);
     if (s->status != CCP_OK) {
-        put_text(&l, "failure", ccp_span_z(r->status_name), NAME);
-        put_text(&l, "error", s->error, ERROR);
+        put_text(&l, KEY("failure"), ccp_span_z(r->status_name), NAME);
+        put_text(&l, KEY("error"), s->error, ERROR);
     }
-    put_text(&l, "user_agent", r->agent, AGENT);
+    put_text(&l, KEY("user_agent"), r->agent, AGENT);
     if (json)
-        put(&l, "}");
+        put_bytes(&l, "}", 1);
     return l.n;
 }

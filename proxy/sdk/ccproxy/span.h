@@ -86,6 +86,18 @@ static inline struct ccp_span ccp_span_trim(struct ccp_span a)
     return a;
 }
 
+/* Writes a number in decimal, with leading zeros up to `width` (at most 20) digits; returns how many bytes, at most
+ * 20. For lines and headers that are written with every request: no format string is read. */
+static inline size_t ccp_digits(char *out, uint64_t value, size_t width)
+{
+    char digits[20];
+    size_t n = 0;
+    for (; (value != 0 || n < width || n == 0) && n < sizeof(digits); value /= 10)
+        digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
+    memcpy(out, digits + sizeof(digits) - n, n);
+    return n;
+}
+
 /* One header field or any other pair of texts. */
 struct ccp_header {
     struct ccp_span name; /* lower case */
