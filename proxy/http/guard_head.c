@@ -6,12 +6,7 @@
  */
 #include <http/guard_impl.h>
 
-static bool token_char(unsigned char c)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c != 0 && strchr(others, c) != NULL);
-}
+#include <wire/headers.h>
 
 bool guard_method_ok(struct ccp_span m)
 {
@@ -91,24 +86,10 @@ static bool length_ok(struct ccp_span v)
     return true;
 }
 
+/* An empty name is a folded line. */
 static bool name_ok(struct ccp_span name)
 {
-    if (name.n == 0 || name.p == NULL || name.n > GUARD_NAME_MAX) /* empty: a folded line */
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (!token_char((unsigned char)name.p[i]))
-            return false;
-    return true;
-}
-
-static bool value_ok(struct ccp_span value)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
+    return name.p != NULL && name.n <= GUARD_NAME_MAX && headers_token_ok(name);
 }
 
 /* Does the list name a protocol that begins with "h2c"? */
@@ -130,7 +111,7 @@ struct framing {
 
 static bool field_ok(struct framing *f, struct ccp_span name, struct ccp_span value)
 {
-    if (!name_ok(name) || !value_ok(value))
+    if (!name_ok(name) || !headers_value_ok(value))
         return false;
     if (ccp_span_ieq(name, CCP_SPAN("host")))
         return f->hosts++ == 0 && guard_authority_ok(value);

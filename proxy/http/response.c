@@ -10,6 +10,7 @@
 #include <http/http_impl.h>
 
 #include <base/assert.h>
+#include <wire/headers.h>
 
 #include <sys/socket.h>
 
@@ -20,28 +21,29 @@ static void mark(struct request *r)
     loop_soon(&r->w->loop, &r->flush);
 }
 
-static bool field_ok(const struct ccp_header *h)
+/* Said by us or by h2o, whatever the chain passes on. */
+static bool ours(struct ccp_span name)
 {
-    if (h->name.n == 0)
+    switch (name.n) {
+    case 4:
+        return ccp_span_is(name, "date");
+    case 7:
+        return ccp_span_is(name, "upgrade");
+    case 10:
+        return ccp_span_is(name, "connection") || ccp_span_is(name, "keep-alive");
+    case 14:
+        return ccp_span_is(name, "content-length");
+    case 17:
+        return ccp_span_is(name, "transfer-encoding");
+    default:
         return false;
-    for (size_t i = 0; i < h->name.n; i++)
-        if ((unsigned char)h->name.p[i] <= ' ' || h->name.p[i] == ':' || (unsigned char)h->name.p[i] >= 0x7f)
-            return false;
-    for (size_t i = 0; i < h->value.n; i++)
-        if (((unsigned char)h->value.p[i] < ' ' && h->value.p[i] != '\t') || h->value.p[i] == 0x7f)
-            return false;
-    return true;
+    }
 }
 
-/* Framing is ours, whatever the chain passes on; a field that would break the head is left out. */
+/* A field that would break the head is left out. */
 static void add_header(h2o_req_t *req, const struct ccp_header *h)
 {
-    static const char *const ours[] = {"content-length", "transfer-encoding", "connection",
-                                       "date",           "keep-alive",        "upgrade"};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-        if (ccp_span_is(h->name, ours[i]))
-            return;
-    if (!field_ok(h))
+    if (ours(h->name) || !headers_name_ok(h->name) || !headers_value_ok(h->value))
         return;
     char *copy = h2o_mem_alloc_pool(&req->pool, h->name.n + h->value.n + 1);
     memcpy(copy, h->name.p, h->name.n);

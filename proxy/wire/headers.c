@@ -5,6 +5,7 @@
  * Nothing here knows a provider; credentials are named so that the caller can replace them, not removed here.
  */
 #include <wire/headers.h>
+#include <wire/scan_impl.h>
 
 #define IS(name, lit) (memcmp((name).p, lit, sizeof(lit) - 1) == 0) /* the length is known to be right */
 
@@ -160,22 +161,33 @@ bool headers_forward_response(struct ccp_span name)
 
 bool headers_value_ok(struct ccp_span value)
 {
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+    if (value.n == 0)
+        return true; /* perhaps without a pointer */
+    const char *end = value.p + value.n;
+    for (const char *p = value.p; (p = scan_control(p, end)) != end; p++)
+        if (*p != '\t')
             return false;
-    }
     return true;
 }
 
+enum { TOKEN = 1, UPPER = 2 }; /* UPPER: a token character, but not of a lower-case name */
+static const uint8_t token_chars[256] = {
+    ['0' ... '9'] = TOKEN, ['A' ... 'Z'] = UPPER, ['a' ... 'z'] = TOKEN, ['!'] = TOKEN, ['#' ... '\''] = TOKEN,
+    ['*' ... '+'] = TOKEN, ['-' ... '.'] = TOKEN, ['^' ... '`'] = TOKEN, ['|'] = TOKEN, ['~'] = TOKEN,
+};
+
 bool headers_name_ok(struct ccp_span name)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!alnum && memchr(marks, c, sizeof(marks) - 1) == NULL)
+    for (size_t i = 0; i < name.n; i++)
+        if (token_chars[(unsigned char)name.p[i]] != TOKEN)
             return false;
-    }
     return name.n != 0;
+}
+
+bool headers_token_ok(struct ccp_span token)
+{
+    for (size_t i = 0; i < token.n; i++)
+        if (token_chars[(unsigned char)token.p[i]] == 0)
+            return false;
+    return token.n != 0;
 }

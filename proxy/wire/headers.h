@@ -23,7 +23,8 @@ bool headers_forward_request(struct ccp_span name);
 bool headers_forward_response(struct ccp_span name);
 /* A legal field value: no CR, LF, NUL or other control byte but tab. Bytes from 0x80 on are legal. */
 bool headers_value_ok(struct ccp_span value);
-bool headers_name_ok(struct ccp_span name); /* token, lower case, not empty */
+bool headers_name_ok(struct ccp_span name);   /* token, lower case, not empty */
+bool headers_token_ok(struct ccp_span token); /* in any case (RFC 9110 section 5.6.2), not empty */
 /* Is it a header that carries a credential? (authorization, proxy-authorization, x-api-key, x-goog-api-key,
  * api-key, x-ccproxy-token, cookie, set-cookie) */
 bool headers_credential(struct ccp_span name);

@@ -60,6 +60,23 @@ static inline const char *scan_plain(const char *p, const char *end)
     return p;
 }
 
+/* First byte of [p, end) below 0x20, or 0x7f; or end. */
+static inline const char *scan_control(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+        int mask = _mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))));
+        if (mask != 0)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p != end && (unsigned char)*p >= 0x20 && *p != 0x7f)
+        p++;
+    return p;
+}
+
 /* First CR or LF of [p, end), or end. */
 static inline const char *scan_eol(const char *p, const char *end)
 {

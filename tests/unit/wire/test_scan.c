@@ -15,10 +15,12 @@
 #define scan_is_plain scalar_is_plain
 #define scan_plain    scalar_plain
 #define scan_eol      scalar_eol
+#define scan_control  scalar_control
 #define scan_utf8     scalar_utf8
 #include <wire/scan_impl.h>
 #undef scan_plain
 #undef scan_eol
+#undef scan_control
 
 static void every_byte_everywhere(void **state)
 {
@@ -35,6 +37,9 @@ static void every_byte_everywhere(void **state)
                 assert_ptr_equal(eol, text + (c != '\n' && c != '\r' ? n : at));
                 assert_ptr_equal(scan_plain(text, text + n), want);
                 assert_ptr_equal(scan_eol(text, text + n), eol);
+                const char *control = scalar_control(text, text + n);
+                assert_ptr_equal(control, text + (c < 0x20 || c == 0x7f ? at : n));
+                assert_ptr_equal(scan_control(text, text + n), control);
             }
             text[at] = 'x';
         }
