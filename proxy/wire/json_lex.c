@@ -145,7 +145,7 @@ int json_key_compare(struct ccp_span a, struct ccp_span b)
 
 bool json_key_is(struct ccp_span key, struct ccp_span text)
 {
-    char c[4];
+    char c[4] = {0};
     while (key.n != 0) {
         struct ccp_span one = {c, json_take_char(&key, c)};
         if (!ccp_span_starts(text, one))
@@ -159,7 +159,7 @@ bool json_key_hides_letters(struct ccp_span key)
 {
     while (key.n != 0) {
         bool escape = key.n > 1 && key.p[0] == '\\' && key.p[1] == 'u';
-        char c[4];
+        char c[4] = {0};
         if (json_take_char(&key, c) != 1 || !escape)
             continue;
         if (json_hex_digit(c[0]) >= 0 || (unsigned)((c[0] | 0x20) - 'a') < 26u || c[0] == '_' || c[0] == '-')

@@ -1,10 +1,10 @@
 /*
  * JSON strings (RFC 8259 section 7): where nearly all bytes of nearly all requests are.
  *
- * Plain runs go by 16 to 64 bytes (scan_plain). From the first backslash of a string on, 64 bytes are classed at
- * once and only the escapes among them are looked at one by one, because source code inside a prompt has one every
- * few words. The block loop only ever skips what is right: whatever is not stays for the plain loop, which knows
- * the exact place and the words for it.
+ * Sixteen bytes are enough for most keys and words. What is longer goes by blocks of 64: each byte is classed at
+ * once, escapes are told from what they escape by arithmetic, and no branch depends on how many there are, because
+ * source code inside a prompt has one every few words. The blocks only ever pass what is right: whatever is not stays
+ * for the plain loop, which knows the exact place and the words for it.
  */
 #include <wire/json_lex_impl.h>
 #include <wire/scan_impl.h>
@@ -12,6 +12,7 @@
 /* At a backslash. */
 static bool lex_escape(struct json_lex *l)
 {
+    l->escaped = true;
     if (l->end - l->p < 2)
         return json_lex_fail(l, "the text ends inside a string");
     switch (l->p[1]) {
@@ -48,22 +49,47 @@ static bool lex_utf8(struct json_lex *l)
 }
 
 #ifdef __SSE2__
-struct block {               /* one bit for each of 64 bytes */
-    uint64_t slashes, stops; /* stops: quotes, control bytes, bytes from 0x80 on */
+struct block {                     /* one bit for each of 64 bytes */
+    uint64_t slashes, stops, high; /* stops: quotes and control bytes; high: from 0x80 on */
 };
+
+static inline uint64_t bits(__m128i v, int at)
+{
+    return (uint64_t)(unsigned)_mm_movemask_epi8(v) << at;
+}
+
+static inline __m128i load(const char *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
 
 static inline struct block classify(const char *p)
 {
-    struct block b = {0, 0};
-    for (int i = 0; i < 4; i++) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-        __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+    struct block b = {0, 0, 0};
+    for (int at = 0; at < 64; at += 16) {
+        __m128i v = load(p + at);
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-        __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), control), v);
-        b.slashes |= (uint64_t)(unsigned)_mm_movemask_epi8(slash) << (16 * i);
-        b.stops |= (uint64_t)(unsigned)_mm_movemask_epi8(stop) << (16 * i);
+        b.slashes |= bits(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), at);
+        b.stops |= bits(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), control), at);
+        b.high |= bits(v, at);
     }
     return b;
+}
+
+/* Which bytes may stand behind a backslash; *four: those that want four hex digits behind them. */
+static inline uint64_t escapable(const char *p, uint64_t *four)
+{
+    static const char others[] = "\"\\/bfnrt";
+    uint64_t ok = 0;
+    *four = 0;
+    for (int at = 0; at < 64; at += 16) {
+        __m128i v = load(p + at), u = _mm_cmpeq_epi8(v, _mm_set1_epi8('u')), any = u;
+        for (unsigned i = 0; i < sizeof(others) - 1; i++)
+            any = _mm_or_si128(any, _mm_cmpeq_epi8(v, _mm_set1_epi8(others[i])));
+        ok |= bits(any, at);
+        *four |= bits(u, at);
+    }
+    return ok;
 }
 
 /* Which bytes stand behind a backslash that is not itself escaped. *carry: the first one does; on return, the
@@ -79,59 +105,124 @@ static inline uint64_t escaped_bits(uint64_t slashes, uint64_t *carry)
     return (even ^ sum << 1) & follows;
 }
 
-static inline bool escape_ok(const char *p, const char *end)
+static inline uint64_t below(uint64_t lowest)
 {
-    static const char simple[128] = {
-        ['"'] = 1, ['\\'] = 1, ['/'] = 1, ['b'] = 1, ['f'] = 1, ['n'] = 1, ['r'] = 1, ['t'] = 1};
-    if ((unsigned char)*p < 128 && simple[(unsigned char)*p])
-        return true;
-    return *p == 'u' && end - p >= 5 && json_hex4(p + 1) >= 0;
+    return lowest != 0 ? (lowest & -lowest) - 1 : ~(uint64_t)0;
 }
 
-/* p stands on a backslash. Skips well-formed escapes and plain bytes in whole blocks; where it stops, the next
- * thing begins: the string's end, an escape, UTF-8, something wrong. p itself = nothing was skipped. */
-static const char *skip_escapes(const char *p, const char *end)
+static bool escapes_ok(const char *p, const char *end, uint64_t escaped)
 {
-    uint64_t carry = 0;
-    while (end - p >= 64) {
-        struct block b = classify(p);
-        uint64_t escaped = escaped_bits(b.slashes, &carry);
-        uint64_t stops = b.stops & ~escaped;
-        uint64_t look = stops != 0 ? escaped & ((stops & -stops) - 1) : escaped;
-        for (; look != 0; look &= look - 1) {
-            int at = __builtin_ctzll(look);
-            if (!escape_ok(p + at, end))
-                return p + at - 1;
-        }
-        if (stops != 0)
-            return p + __builtin_ctzll(stops);
-        p += 64;
+    uint64_t four;
+    if (escaped & ~escapable(p, &four))
+        return false;
+    for (four &= escaped; four != 0; four &= four - 1) {
+        const char *digits = p + __builtin_ctzll(four) + 1;
+        if (end - digits < 4 || json_hex4(digits) < 0)
+            return false;
     }
-    return p - (carry != 0);
+    return true;
+}
+
+/* Where the last of the characters ends that begin at one of these bits; NULL = one is not UTF-8. */
+static const char *high_end(const char *p, const char *end, uint64_t high)
+{
+    const char *at = p;
+    while (high != 0) {
+        at = p + __builtin_ctzll(high);
+        do {
+            size_t n = scan_utf8(at, end);
+            if (n == 0)
+                return NULL;
+            at += n;
+        } while (at != end && (unsigned char)*at >= 0x80);
+        if (at - p >= 64)
+            break;
+        high &= ~(uint64_t)0 << (at - p);
+    }
+    return at;
+}
+
+static inline bool all_plain(const char *p)
+{
+    __m128i a = scan_not_plain(p), b = scan_not_plain(p + 16), c = scan_not_plain(p + 32), d = scan_not_plain(p + 48);
+    return _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) == 0;
+}
+
+/* From p, inside a string, on: as far as whole blocks are well formed. True = the string ended, *p is behind it. */
+static bool lex_blocks(const char **at, const char *end, bool *any_escape)
+{
+    const char *p = *at;
+    uint64_t carry = 0;
+    bool closed = false;
+    while (!closed && end - p >= 64) {
+        if (carry == 0 && all_plain(p)) {
+            p += 64;
+            continue;
+        }
+        uint64_t next = carry;
+        struct block b = classify(p);
+        uint64_t escaped = (b.slashes | carry) != 0 ? escaped_bits(b.slashes, &next) : 0;
+        uint64_t stops = b.stops & ~escaped, region = below(stops);
+        const char *behind = p + 64;
+        if ((escaped & region) != 0) {
+            *any_escape = true;
+            if (!escapes_ok(p, end, escaped & region))
+                break;
+        }
+        if (stops != 0) {
+            behind = p + __builtin_ctzll(stops);
+            if (*behind != '"')
+                break;
+            behind++;
+            closed = true;
+        }
+        if ((b.high & region) != 0) {
+            const char *text = high_end(p, end, b.high & region);
+            if (text == NULL) {
+                closed = false;
+                break;
+            }
+            if (text > behind) /* a character across the edge of the block */
+                behind = text, next = 0;
+        }
+        p = behind;
+        carry = next;
+    }
+    *at = p - (!closed && carry != 0);
+    return closed;
 }
 #else
-static const char *skip_escapes(const char *p, const char *end)
+static bool lex_blocks(const char **at, const char *end, bool *any_escape)
 {
-    (void)end;
-    return p;
+    (void)at, (void)end, (void)any_escape;
+    return false;
 }
 #endif
 
-/* At a backslash: as far as the block loop gets, one escape at least. */
-static inline bool lex_escapes(struct json_lex *l)
+/* Short, without an escape, and not close to the end of the text. */
+static inline bool lex_word(struct json_lex *l)
 {
-    const char *at = skip_escapes(l->p, l->end);
-    l->escaped = true;
-    if (at == l->p)
-        return lex_escape(l);
-    l->p = at;
+#ifdef __SSE2__
+    const char *p = l->p + 1;
+    int mask = l->end - p >= 16 ? _mm_movemask_epi8(scan_not_plain(p)) : 0;
+    if (mask == 0 || p[__builtin_ctz((unsigned)mask)] != '"')
+        return false;
+    l->p = p + __builtin_ctz((unsigned)mask) + 1;
     return true;
+#else
+    return false;
+#endif
 }
 
 bool json_lex_string(struct json_lex *l)
 {
     l->escaped = false;
-    for (l->p++;;) {
+    if (lex_word(l))
+        return true;
+    l->p++;
+    if (lex_blocks(&l->p, l->end, &l->escaped))
+        return true;
+    for (;;) {
         l->p = scan_plain(l->p, l->end);
         if (l->p == l->end)
             return json_lex_fail(l, "the text ends inside a string");
@@ -140,7 +231,7 @@ bool json_lex_string(struct json_lex *l)
             return true;
         }
         if (*l->p == '\\') {
-            if (!lex_escapes(l))
+            if (!lex_escape(l))
                 return false;
         } else if ((unsigned char)*l->p < 0x20) {
             return json_lex_fail(l, "a control byte inside a string");
