@@ -4,6 +4,7 @@
  */
 #include <base/arena.h>
 #include <base/assert.h>
+#include <base/budget.h>
 #include <base/fault.h>
 
 struct arena_chunk {
@@ -17,12 +18,19 @@ struct arena_defer {
     void *arg;
 };
 
-#define ALIGN  16
-#define HEADER ((sizeof(struct arena_chunk) + ALIGN - 1) / ALIGN * ALIGN)
+#define SHORT_OF (64 * 1024)
+#define ALIGN    16
+#define HEADER   ((sizeof(struct arena_chunk) + ALIGN - 1) / ALIGN * ALIGN)
 
 void arena_cache_init(struct arena_cache *cache, size_t keep)
 {
     *cache = (struct arena_cache){.keep = keep};
+}
+
+static void release(struct arena_chunk *c)
+{
+    budget_give(c->size);
+    free(c);
 }
 
 void arena_cache_release(struct arena_cache *cache)
@@ -30,7 +38,7 @@ void arena_cache_release(struct arena_cache *cache)
     while (cache->free != NULL) {
         struct arena_chunk *c = cache->free;
         cache->free = c->next;
-        free(c);
+        release(c);
     }
     cache->count = 0;
 }
@@ -57,6 +65,7 @@ static struct arena_chunk *take_chunk(struct arena *a)
         a->cache->count--;
     } else if ((c = malloc(ARENA_CHUNK)) != NULL) {
         c->size = ARENA_CHUNK;
+        budget_take(ARENA_CHUNK);
     }
     return c;
 }
@@ -64,7 +73,7 @@ static struct arena_chunk *take_chunk(struct arena *a)
 static void give_chunk(struct arena *a, struct arena_chunk *c)
 {
     if (a->cache == NULL || a->cache->count >= a->cache->keep) {
-        free(c);
+        release(c);
         return;
     }
     c->next = a->cache->free;
@@ -72,9 +81,15 @@ static void give_chunk(struct arena *a, struct arena_chunk *c)
     a->cache->count++;
 }
 
+/* An exchange (what has a budget of its own) gets no large block any more when memory is short. */
+static bool too_much(const struct arena *a, size_t n)
+{
+    return a->budget != SIZE_MAX && n >= SHORT_OF && budget_level(n) == BUDGET_FULL;
+}
+
 static void *alloc_large(struct arena *a, size_t n)
 {
-    if (n > SIZE_MAX - HEADER || !charge(a, n + HEADER))
+    if (n > SIZE_MAX - HEADER || too_much(a, n) || !charge(a, n + HEADER))
         return NULL;
     struct arena_chunk *c = malloc(n + HEADER);
     if (c == NULL) {
@@ -82,6 +97,7 @@ static void *alloc_large(struct arena *a, size_t n)
         return NULL;
     }
     c->size = n + HEADER;
+    budget_take(c->size);
     c->next = a->large;
     a->large = c;
     return (char *)c + HEADER;
@@ -89,7 +105,7 @@ static void *alloc_large(struct arena *a, size_t n)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-    if (n > SIZE_MAX - ALIGN)
+    if (n > SIZE_MAX - ALIGN || CCP_FAULT("arena.any"))
         return NULL;
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
     if (n == 0)
@@ -187,7 +203,7 @@ void arena_rewind(struct arena *a, struct arena_mark mark)
         CCP_ASSERT(a->large != NULL);
         struct arena_chunk *c = a->large;
         a->large = c->next;
-        free(c);
+        release(c);
     }
     a->at = mark.at;
     a->end = mark.end;

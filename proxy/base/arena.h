@@ -3,9 +3,9 @@
  *
  * Bump allocation from 4 KiB chunks that a per-worker freelist recycles; larger requests get a block of their
  * own. A byte budget is checked before anything is taken: NULL when it is spent (or memory ends), and the
- * caller turns that into an answer. mark/rewind give back per-event work so that a long stream stays flat.
- * arena_end runs the deferred releases in reverse order and returns everything; it is the only clean-up path.
- * Not thread-safe: arena and cache belong to one worker.
+ * caller turns that into an answer. All of it is charged to the process's budget (budget.h). mark/rewind give back
+ * per-event work so that a long stream stays flat. arena_end runs the deferred releases in reverse order and returns
+ * everything; it is the only clean-up path. Not thread-safe: arena and cache belong to one worker.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H

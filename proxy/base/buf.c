@@ -2,6 +2,7 @@
  * Growing buffer with a maximum: see buf.h. Capacity doubles, so appends cost amortised constant time. Behind the
  * capacity there is always one byte more, for the NUL that vsnprintf insists on.
  */
+#include <base/budget.h>
 #include <base/buf.h>
 #include <base/fault.h>
 
@@ -12,6 +13,8 @@ void buf_init(struct ccp_buf *b, size_t max)
 
 void buf_release(struct ccp_buf *b)
 {
+    if (b->p != NULL)
+        budget_give(b->cap + 1);
     free(b->p);
     *b = (struct ccp_buf){.max = b->max};
 }
@@ -34,6 +37,7 @@ bool buf_reserve(struct ccp_buf *b, size_t more)
         b->failed = true;
         return false;
     }
+    budget_take(cap - b->cap + (b->p == NULL));
     b->p = p;
     b->cap = cap;
     return true;

@@ -1,5 +1,6 @@
 /*
- * The log: formatting and rings. See log.h; log_sink.c holds the descriptor and the thread.
+ * The log: formatting and rings. See log.h; log_sink.c has the thread, log_file.c the descriptor, log_limit.c counts
+ * the lines of each kind.
  *
  * Each thread that logs owns one ring of bytes with one writer (the thread) and one reader (the log thread), so
  * no line waits for another and nothing locks. A record is a 4-byte length and the line. What does not fit is
@@ -71,22 +72,42 @@ static bool ring_push(struct log_ring *r, struct ccp_span line)
     return true;
 }
 
-static void put(struct ccp_span line)
+void log_wake(void)
 {
-    if (!atomic_load_explicit(&log_global.running, memory_order_acquire)) {
-        log_sink_direct(line);
-        return;
-    }
-    struct log_ring *r = ring_of_thread();
-    if (r == NULL || !ring_push(r, line)) {
-        atomic_fetch_add_explicit(&log_global.dropped, 1, memory_order_relaxed);
-        return;
-    }
     if (atomic_exchange(&log_global.asleep, 0)) {
         uint64_t one = 1;
         ssize_t written = write(log_global.wake_fd, &one, sizeof(one));
         (void)written; /* a full counter means that it is awake already */
     }
+}
+
+static bool running(void)
+{
+    return atomic_load_explicit(&log_global.running, memory_order_acquire);
+}
+
+static void put(struct ccp_span line)
+{
+    if (!running()) {
+        log_sink_direct(line);
+        return;
+    }
+    struct log_ring *r = ring_of_thread();
+    if (r == NULL || !ring_push(r, line))
+        atomic_fetch_add_explicit(&log_global.dropped, 1, memory_order_relaxed);
+    else
+        log_wake();
+}
+
+/* C1 controls, line and paragraph separators, bidirectional marks, overrides and isolates, the byte order mark */
+static bool deceives(const unsigned char *p)
+{
+    if (p[0] == 0xc2 || p[0] == 0xd8)
+        return p[0] == 0xc2 ? p[1] < 0xa0 : p[1] == 0x9c;
+    if (p[0] == 0xe2 && p[1] == 0x80)
+        return (p[2] >= 0xa8 && p[2] <= 0xae) || p[2] == 0x8e || p[2] == 0x8f;
+    return (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9) ||
+           (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf);
 }
 
 /* Length of the valid UTF-8 sequence at p, 0 = none. Line separators count as control. */
@@ -101,11 +122,7 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
         (p[0] == 0xf4 && p[1] > 0x8f))
         return 0;
-    /* C1 controls, line and paragraph separators, bidirectional overrides */
-    if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe2 && p[1] == 0x80 && (p[2] >= 0xa8 && p[2] <= 0xae)) ||
-        (p[0] == 0xe2 && p[1] == 0x81 && (p[2] >= 0xa6 && p[2] <= 0xa9)))
-        return 0;
-    return want;
+    return deceives(p) ? 0 : want;
 }
 
 size_t log_escape(char *out, size_t max, struct ccp_span s, bool json)
@@ -131,9 +148,8 @@ size_t log_escape(char *out, size_t max, struct ccp_span s, bool json)
     return o;
 }
 
-static size_t stamp(char *out, size_t max)
+static size_t stamp(char *out, size_t max, uint64_t us)
 {
-    uint64_t us = clock_unix_us();
     time_t seconds = (time_t)(us / 1000000u);
     struct tm tm;
     gmtime_r(&seconds, &tm);
@@ -141,20 +157,45 @@ static size_t stamp(char *out, size_t max)
     return n + (size_t)snprintf(out + n, max - n, ".%03uZ", (unsigned)(us / 1000u % 1000u));
 }
 
-void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap)
+static size_t format_at(char *out, size_t max, enum ccp_log_level level, const char *who, struct ccp_span text,
+                        uint64_t us)
 {
-    char text[2048], safe[3072], when[40], line[3300];
-    if (!log_enabled(level) || level >= CCP_LOG_OFF)
-        return;
+    char safe[3072], when[40];
+    bool json = log_current_format() == LOG_JSON;
+    size_t safe_n = log_escape(safe, sizeof(safe), text, json);
+    stamp(when, sizeof(when), us);
+    int n = json ? snprintf(out, max, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"%.*s\"}\n", when,
+                            level_names[level], who, (int)safe_n, safe)
+                 : snprintf(out, max, "%s %-5s %s: %.*s\n", when, level_names[level], who, (int)safe_n, safe);
+    return (size_t)n < max ? (size_t)n : max - 1;
+}
+
+size_t log_format(char *out, size_t max, enum ccp_log_level level, const char *who, struct ccp_span text)
+{
+    return format_at(out, max, level, who, text, clock_unix_us());
+}
+
+bool log_room(const char *who, struct ccp_span kind)
+{
+    return !running() || log_limit_pass(ccp_span_z(who), kind, clock_unix_us() / 1000000u);
+}
+
+static void write_text(enum ccp_log_level level, const char *who, uint64_t us, const char *fmt, va_list ap)
+{
+    char text[2048], line[LOG_LINE_MAX];
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     size_t length = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    bool json = log_current_format() == LOG_JSON;
-    size_t safe_n = log_escape(safe, sizeof(safe), ccp_span_of(text, length), json);
-    stamp(when, sizeof(when));
-    n = json ? snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"%.*s\"}\n",
-                        when, level_names[level], who, (int)safe_n, safe)
-             : snprintf(line, sizeof(line), "%s %-5s %s: %.*s\n", when, level_names[level], who, (int)safe_n, safe);
-    put(ccp_span_of(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1));
+    put(ccp_span_of(line, format_at(line, sizeof(line), level, who, ccp_span_of(text, length), us)));
+}
+
+/* Debug lines are asked for by name and come whole. The limit and the stamp mean the same second. */
+void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap)
+{
+    uint64_t us = clock_unix_us();
+    if (!log_enabled(level) || level >= CCP_LOG_OFF)
+        return;
+    if (level == CCP_LOG_DEBUG || !running() || log_limit_pass(ccp_span_z(who), ccp_span_z(fmt), us / 1000000u))
+        write_text(level, who, us, fmt, ap);
 }
 
 void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
@@ -162,6 +203,16 @@ void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     log_vwrite(level, who, fmt, ap);
+    va_end(ap);
+}
+
+void log_bulk(enum ccp_log_level level, const char *who, const char *fmt, ...)
+{
+    va_list ap;
+    if (!log_enabled(level) || level >= CCP_LOG_OFF)
+        return;
+    va_start(ap, fmt);
+    write_text(level, who, clock_unix_us(), fmt, ap);
     va_end(ap);
 }
 

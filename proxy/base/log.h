@@ -5,6 +5,9 @@
  * a full disk never blocks a worker: a full ring drops the line and counts it. Before log_start and after
  * log_stop lines go straight to the descriptor. Control bytes and bytes that are not UTF-8 are escaped; one
  * call is one line. Secrets have no printable form, so none can reach this place by accident.
+ *
+ * Of one kind (area and format string) at most 100 lines are written in a second; one line tells how many more
+ * there were. What was dropped because the sink is slow or fails is told in the same way once it takes lines again.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -24,6 +27,11 @@ struct log_options {
 /* Any thread. `who` is the area or plugin ("http", "access_log"). */
 void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_list ap);
+/* The same without the limit per kind: for what the operator asked to see whole (bodies). */
+void log_bulk(enum ccp_log_level level, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* May one more ready line of this kind be written in this second? False = it is counted and told later. Any thread;
+ * neither text may come from outside, for kinds are remembered for ever. */
+bool log_room(const char *who, struct ccp_span kind);
 /* A ready line (access log): written as it is plus a line feed. The caller has escaped it. */
 void log_line(struct ccp_span line);
 bool log_enabled(enum ccp_log_level level);
@@ -33,10 +41,10 @@ enum log_format log_current_format(void);
 const char *log_configure(const struct log_options *options);
 const char *log_reopen(void); /* SIGUSR1, SIGHUP */
 bool log_start(void);         /* starts the writing thread */
-void log_stop(void);          /* writes out what is queued, ends the thread */
-uint64_t log_dropped(void);
+void log_stop(void);          /* writes out what is queued, for a second at most, ends the thread */
+uint64_t log_dropped(void);   /* lines lost: a ring was full, or a write failed */
 /* Escapes text for one field of a record, no NUL: control bytes, invalid UTF-8, line separators and
- * bidirectional overrides never pass; with `json` quotes and backslashes too. Returns the length written. */
+ * bidirectional marks never pass; with `json` quotes and backslashes too. Returns the length written. */
 size_t log_escape(char *out, size_t max, struct ccp_span s, bool json);
 
 #define log_debug(who, ...)                                                                                            \

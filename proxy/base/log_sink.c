@@ -1,43 +1,18 @@
 /*
- * Where log lines go: the descriptor and the thread that writes to it.
+ * The log thread: the only one that waits for a slow disk or pipe.
  *
- * Only this thread blocks on a slow disk or pipe. It takes whole records from the rings and writes them in
- * batches; on an error the batch is counted as dropped and the next one is tried.
+ * It takes whole records from the rings and writes them in batches; what cannot be written is counted, line by line,
+ * and told when the sink works again, as is what log_limit.c held back.
  */
+#include <base/clock.h>
 #include <base/log_impl.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define GATHER_MS 2
-
-static bool write_all(int fd, const char *p, size_t n)
-{
-    while (n != 0) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0 && errno == EAGAIN) {
-            struct pollfd wait = {.fd = fd, .events = POLLOUT};
-            poll(&wait, 1, 1000);
-            continue;
-        }
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
-void log_sink_direct(struct ccp_span line)
-{
-    write_all(atomic_load(&log_global.fd), line.p, line.n);
-}
+#define TELL_MS   1000 /* between two lines about what is missing */
 
 static void ring_copy_out(const struct log_ring *r, size_t at, char *p, size_t n)
 {
@@ -66,17 +41,63 @@ static size_t drain_ring(struct log_ring *r, char *batch, size_t used, size_t ma
     return used;
 }
 
-/* One round over all rings; true when something was written. */
-static bool drain(char *batch, size_t max)
+struct writer {
+    char *batch;
+    size_t max;
+    uint64_t told_ms;      /* when what is missing was last looked at */
+    uint64_t told_dropped; /* lines lost that a line has told of */
+};
+
+/* One round over all rings; true when something was there. */
+static bool drain(struct writer *w)
 {
     size_t used = 0;
     for (struct log_ring *r = atomic_load(&log_global.rings); r != NULL; r = r->next)
-        used = drain_ring(r, batch, used, max);
-    if (used == 0)
-        return false;
-    if (!write_all(atomic_load(&log_global.fd), batch, used))
-        atomic_fetch_add(&log_global.dropped, 1);
-    return true;
+        used = drain_ring(r, w->batch, used, w->max);
+    if (used != 0)
+        log_write_lines(w->batch, used);
+    return used != 0;
+}
+
+static void tell_dropped(struct writer *w)
+{
+    uint64_t dropped = log_dropped();
+    char text[100];
+    if (dropped == w->told_dropped)
+        return;
+    snprintf(text, sizeof(text), "%llu lines were lost: the log could not be written fast enough, or not at all",
+             (unsigned long long)(dropped - w->told_dropped));
+    size_t n = log_format(w->batch, w->max, CCP_LOG_WARN, "log", ccp_span_z(text));
+    if (log_write_lines(w->batch, n))
+        w->told_dropped = dropped;
+    else
+        atomic_fetch_sub(&log_global.dropped, 1); /* this line itself is no loss */
+}
+
+/* `last`: the log is being stopped, so nothing more will be held back. */
+static void tell_missing(struct writer *w, bool last)
+{
+    uint64_t now = clock_ms();
+    if (!last && now - w->told_ms < TELL_MS)
+        return;
+    w->told_ms = now;
+    if (log_limit_pending()) {
+        size_t n = log_limit_report(w->batch, w->max, last ? 0 : clock_unix_us() / 1000000u);
+        if (n != 0)
+            log_write_lines(w->batch, n);
+    }
+    tell_dropped(w);
+}
+
+/* Sleeps until there are lines, or until it is time to tell what is missing; false = the log is being stopped. */
+static bool sleep_until_lines(const struct writer *w)
+{
+    bool owes = log_limit_pending() || log_dropped() != w->told_dropped;
+    struct pollfd wake = {.fd = log_global.wake_fd, .events = POLLIN};
+    uint64_t count = 0;
+    if (poll(&wake, 1, owes ? TELL_MS : -1) > 0 && read(log_global.wake_fd, &count, sizeof(count)) < 0)
+        return true;
+    return count < UINT32_MAX;
 }
 
 /* Lets more lines come before they are written: one wake-up and one write for all of them. A stop ends the pause. */
@@ -88,47 +109,67 @@ static void gather(void)
 
 static void *run(void *arg)
 {
-    size_t max = 64 * 1024;
-    char *batch = malloc(max);
-    if (batch == NULL)
-        return NULL;
-    for (;;) {
-        while (drain(batch, max))
-            ;
+    struct writer *w = arg;
+    bool more = true;
+    do {
+        do
+            tell_missing(w, false);
+        while (drain(w));
         atomic_store(&log_global.asleep, 1);
-        if (drain(batch, max)) {
+        if (drain(w)) {
             atomic_store(&log_global.asleep, 0);
             continue;
         }
-        uint64_t count;
-        ssize_t got = read(log_global.wake_fd, &count, sizeof(count));
-        if (got == sizeof(count) && count >= UINT32_MAX)
-            break;
-        gather();
-    }
-    while (drain(batch, max))
+        more = sleep_until_lines(w);
+        if (more)
+            gather();
+    } while (more);
+    while (drain(w))
         ;
-    free(batch);
-    return arg;
+    tell_missing(w, true);
+    free(w->batch);
+    free(w);
+    return NULL;
+}
+
+static struct writer *writer_new(void)
+{
+    struct writer *w = calloc(1, sizeof(*w));
+    if (w != NULL) {
+        w->max = (size_t)64 * 1024;
+        w->batch = malloc(w->max);
+        w->told_dropped = log_dropped();
+    }
+    if (w == NULL || w->batch == NULL) {
+        free(w);
+        return NULL;
+    }
+    return w;
 }
 
 bool log_start(void)
 {
+    struct writer *w = writer_new();
+    if (w == NULL)
+        return false;
+    atomic_store(&log_global.give_up_ms, 0);
     log_global.wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (log_global.wake_fd < 0)
-        return false;
-    if (pthread_create(&log_global.thread, NULL, run, NULL) != 0) {
-        close(log_global.wake_fd);
-        return false;
+    if (log_global.wake_fd >= 0 && pthread_create(&log_global.thread, NULL, run, w) == 0) {
+        atomic_store(&log_global.running, true);
+        return true;
     }
-    atomic_store(&log_global.running, true);
-    return true;
+    if (log_global.wake_fd >= 0)
+        close(log_global.wake_fd);
+    free(w->batch);
+    free(w);
+    return false;
 }
 
 void log_stop(void)
 {
     if (!atomic_exchange(&log_global.running, false))
         return;
+    atomic_store(&log_global.give_up_ms, clock_ms() + LOG_STOP_MS);
     uint64_t stop = UINT32_MAX;
     ssize_t written = write(log_global.wake_fd, &stop, sizeof(stop));
     (void)written; /* an eventfd counter this low cannot be full */
@@ -141,48 +182,4 @@ void log_stop(void)
         free(r);
         r = next;
     }
-}
-
-static const char *open_file(const char *file)
-{
-    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return strerror(errno);
-    int old = atomic_load(&log_global.fd);
-    if (old == STDERR_FILENO) {
-        atomic_store(&log_global.fd, fd);
-        return NULL;
-    }
-    /* dup3 replaces the file under the writer atomically. */
-    if (dup3(fd, old, O_CLOEXEC) < 0) {
-        close(fd);
-        return strerror(errno);
-    }
-    close(fd);
-    return NULL;
-}
-
-/* Back to standard error: the writer may be using the descriptor, so it changes its meaning, not its number. */
-static const char *leave_file(void)
-{
-    int old = atomic_load(&log_global.fd);
-    return old != STDERR_FILENO && dup3(STDERR_FILENO, old, O_CLOEXEC) < 0 ? strerror(errno) : NULL;
-}
-
-const char *log_configure(const struct log_options *options)
-{
-    const char *wrong = options->file != NULL ? open_file(options->file) : leave_file();
-    if (wrong != NULL)
-        return wrong;
-    char *copy = options->file != NULL ? strdup(options->file) : NULL;
-    free(log_global.file);
-    log_global.file = copy;
-    atomic_store(&log_global.level, (int)options->level);
-    atomic_store(&log_global.format, (int)options->format);
-    return NULL;
-}
-
-const char *log_reopen(void)
-{
-    return log_global.file != NULL ? open_file(log_global.file) : NULL;
 }

@@ -10,6 +10,7 @@
 void loop_init(struct loop *loop, void (*wake)(struct loop *loop), void *owner)
 {
     *loop = (struct loop){.wake = wake, .owner = owner, .now_ms = clock_ms()};
+    atomic_init(&loop->expected, LOOP_NEVER);
 }
 
 void loop_release(struct loop *loop)
@@ -137,9 +138,25 @@ uint64_t loop_wait(const struct loop *loop, uint64_t max)
     return wait < max ? wait : max;
 }
 
-void loop_turn(struct loop *loop)
+void loop_sleeps(struct loop *loop, uint64_t until_ms)
+{
+    atomic_store_explicit(&loop->expected, until_ms, memory_order_relaxed);
+}
+
+void loop_works(struct loop *loop)
 {
     loop->now_ms = clock_ms();
+    atomic_store_explicit(&loop->expected, loop->now_ms, memory_order_relaxed);
+}
+
+uint64_t loop_expected(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->expected, memory_order_relaxed);
+}
+
+void loop_turn(struct loop *loop)
+{
+    loop_works(loop);
     loop->firing = true;
     while (loop->heap_n != 0 && loop->heap[0]->due <= loop->now_ms) {
         struct loop_timer *t = loop->heap[0];

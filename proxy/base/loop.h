@@ -8,6 +8,7 @@
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +33,9 @@ struct loop {
     struct loop_timer **heap;
     size_t heap_n, heap_cap;
     struct loop_task *first, *last;
-    struct loop_task mark; /* ends a round of loop_turn */
-    bool firing;           /* timers are being fired: what is set now is for the next turn at the earliest */
+    struct loop_task mark;          /* ends a round of loop_turn */
+    bool firing;                    /* timers are being fired: what is set now is for the next turn at the earliest */
+    atomic_uint_least64_t expected; /* see loop_expected */
 };
 
 void loop_init(struct loop *loop, void (*wake)(struct loop *loop), void *owner);
@@ -51,5 +53,13 @@ void loop_task_cancel(struct loop *loop, struct loop_task *task);
 uint64_t loop_wait(const struct loop *loop, uint64_t max);
 /* Refreshes now_ms, fires due timers, then runs the tasks that were queued when it began. */
 void loop_turn(struct loop *loop);
+
+/* For a watchdog. The owner says before each sleep when the loop will be back at the latest (LOOP_NEVER = it does not
+ * run), and notes when a callback begins that may take long; loop_turn notes that by itself. */
+#define LOOP_NEVER UINT64_MAX
+void loop_sleeps(struct loop *loop, uint64_t until_ms);
+void loop_works(struct loop *loop);
+/* Any thread: clock_ms() since when the loop owes its owner the next sleep. In the future = all is well. */
+uint64_t loop_expected(const struct loop *loop);
 
 #endif

@@ -231,7 +231,7 @@ struct ccp_span url_query_remove(struct arena *a, struct ccp_span query, struct 
     char *out = arena_alloc(a, query.n + 1);
     size_t o = 0;
     if (out == NULL)
-        return (struct ccp_span){"", 0};
+        return (struct ccp_span){NULL, 0};
     while (query.n != 0) {
         struct ccp_span one = next_parameter(&query);
         if (parameter_is(one, name, &value))
@@ -246,11 +246,10 @@ struct ccp_span url_query_remove(struct arena *a, struct ccp_span query, struct 
     return (struct ccp_span){out, o};
 }
 
-struct ccp_span url_decode(struct arena *a, struct ccp_span s)
+struct ccp_span url_decode_into(char *out, struct ccp_span s)
 {
-    char *out = arena_alloc(a, s.n + 1);
     size_t o = 0;
-    for (size_t i = 0; out != NULL && i < s.n; i++) {
+    for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] != '%') {
             out[o++] = s.p[i];
             continue;
@@ -260,7 +259,14 @@ struct ccp_span url_decode(struct arena *a, struct ccp_span s)
         out[o++] = (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2]));
         i += 2;
     }
-    if (out != NULL)
-        out[o] = '\0';
-    return (struct ccp_span){out, out != NULL ? o : 0};
+    return (struct ccp_span){out, o};
+}
+
+struct ccp_span url_decode(struct arena *a, struct ccp_span s)
+{
+    char *out = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : NULL;
+    struct ccp_span decoded = out != NULL ? url_decode_into(out, s) : (struct ccp_span){NULL, 0};
+    if (decoded.p != NULL)
+        out[decoded.n] = '\0';
+    return decoded;
 }

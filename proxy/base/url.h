@@ -33,9 +33,12 @@ struct ccp_span url_canonical_path(struct arena *a, struct ccp_span raw);
 
 /* Value of a query parameter as it stands (not decoded); p = NULL = absent. */
 struct ccp_span url_query_get(struct ccp_span query, struct ccp_span name);
-/* The query without every parameter of that name; the input itself when there is none. */
+/* The query without every parameter of that name; the input itself when there is none,
+ * p = NULL without memory. */
 struct ccp_span url_query_remove(struct arena *a, struct ccp_span query, struct ccp_span name);
-/* Percent-decoded copy; p = NULL = malformed or refused. */
+/* Percent-decoded copy; p = NULL = malformed or no memory. */
 struct ccp_span url_decode(struct arena *a, struct ccp_span s);
+/* The same into `out`, which has room for s.n bytes and gets no NUL; p = NULL = malformed. */
+struct ccp_span url_decode_into(char *out, struct ccp_span s);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The log: one call is one line whatever the text holds, JSON lines parse, a full ring drops and counts, files are
- * private and can be reopened.
+ * private and can be reopened. What is held back per kind is in test_log_limit.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,12 +9,15 @@
 
 #include <cmocka.h>
 
+#include <base/clock.h>
 #include <base/log.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,6 +102,10 @@ static void escapes_what_deceives(void **state)
         "\xe2\x80\xaa", /* overrides */
         "\xe2\x81\xa6",
         "\xe2\x81\xa9", /* isolates */
+        "\xe2\x80\x8e",
+        "\xe2\x80\x8f",
+        "\xd8\x9c",     /* marks of direction */
+        "\xef\xbb\xbf", /* byte order mark */
     };
     for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
         for (int json = 0; json < 2; json++) {
@@ -237,7 +244,7 @@ static void leaves_its_file(void **state)
 static void *talk(void *arg)
 {
     for (int i = 0; i < 500; i++)
-        log_info("test", "thread %s line %d", (const char *)arg, i);
+        log_bulk(CCP_LOG_INFO, "test", "thread %s line %d", (const char *)arg, i);
     return NULL;
 }
 
@@ -283,24 +290,87 @@ static void full_ring_drops(void **state)
     assert_true(log_start());
     uint64_t before = log_dropped();
     for (int i = 0; i < 20000; i++)
-        log_info("test", "line %d with some more text to fill the ring", i);
+        log_bulk(CCP_LOG_INFO, "test", "line %d with some more text to fill the ring", i);
     uint64_t dropped = log_dropped() - before;
     assert_true(dropped > 1000);
     assert_true(dropped < 20000);
-    /* read everything: what was not dropped is there, whole */
+    /* read everything: what was not dropped is there, whole, and a last line that tells how many were */
     size_t lines = 0;
     fcntl(reader, F_SETFL, 0);
-    while (lines + dropped < 20000) {
+    while (lines + dropped < 20001) {
         ssize_t n = read(reader, text, sizeof(text));
         assert_true(n > 0);
         for (ssize_t i = 0; i < n; i++)
             lines += text[i] == '\n';
     }
-    assert_int_equal(lines + dropped, 20000);
+    assert_int_equal(lines + dropped, 20001);
     log_stop();
     use(CCP_LOG_INFO, LOG_TEXT, file);
     close(reader);
     unlink(fifo);
+}
+
+/* Nobody reads and nobody will: a stop still ends, and what is left over counts as lost. */
+static void stop_does_not_wait_for_a_reader(void **state)
+{
+    char fifo[64];
+    snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int reader = open(fifo, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    use(CCP_LOG_INFO, LOG_TEXT, fifo);
+    assert_true(log_start());
+    uint64_t before = log_dropped(), began = clock_ms();
+    for (int i = 0; i < 3000; i++)
+        log_bulk(CCP_LOG_INFO, "test", "line %d with some more text to fill the pipe", i);
+    log_stop();
+    assert_true(clock_ms() - began < 5000);
+    assert_true(log_dropped() > before);
+    use(CCP_LOG_INFO, LOG_TEXT, file);
+    close(reader);
+    unlink(fifo);
+}
+
+static size_t whole_lines(const char *p)
+{
+    size_t lines = 0;
+    for (const char *end; *p != '\0'; p = end + 1, lines++) {
+        end = strchr(p, '\n');
+        assert_non_null(end);
+        assert_int_equal(*p, '2'); /* a year of this century: nothing begins in the middle */
+    }
+    return lines;
+}
+
+/* A file that may not grow: whole lines only, the rest is counted; when it may again, one line tells how many. */
+static void full_disk_leaves_whole_lines(void **state)
+{
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 10000, .rlim_max = old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    fresh(CCP_LOG_INFO, LOG_TEXT);
+    assert_true(log_start());
+    uint64_t before = log_dropped();
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 400; i++)
+        log_bulk(CCP_LOG_INFO, "test", "line %d", i);
+    for (int i = 0; i < 500 && log_dropped() == before; i++)
+        usleep(10000);
+    usleep(20000);
+    size_t kept = whole_lines(contents(file));
+    uint64_t dropped = log_dropped() - before;
+    assert_true(dropped > 0);
+    assert_int_equal(kept + dropped, 400);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_info("test", "space again");
+    log_stop();
+    contents(file);
+    char wanted[64];
+    snprintf(wanted, sizeof(wanted), "log: %llu lines were lost", (unsigned long long)dropped);
+    assert_non_null(strstr(text, "space again"));
+    assert_non_null(strstr(text, wanted));
+    assert_int_equal(whole_lines(text), kept + 2);
 }
 
 static void ready_lines(void **state)
@@ -324,6 +394,8 @@ int main(void)
         cmocka_unit_test(leaves_its_file),
         cmocka_unit_test(threads),
         cmocka_unit_test(full_ring_drops),
+        cmocka_unit_test(stop_does_not_wait_for_a_reader),
+        cmocka_unit_test(full_disk_leaves_whole_lines),
         cmocka_unit_test(ready_lines),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
