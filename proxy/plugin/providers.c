@@ -68,7 +68,9 @@ static void resolve_address(struct runtime *rt, struct provider *p)
     while (p->base.path.n != 0 && p->base.path.p[p->base.path.n - 1] == '/')
         p->base.path.n--;
     struct ccp_span host = p->base.host;
-    if (p->proxy.n != 0 && url_parse(p->proxy, &proxy) == NULL)
+    /* url_parse knows no socks5://, and the scheme does not matter here */
+    struct ccp_span as_http[] = {CCP_SPAN("http"), ccp_span_skip(p->proxy, ccp_span_find(p->proxy, ':'))};
+    if (p->proxy.n != 0 && url_parse(arena_cat(arena_of(rt), as_http, 2), &proxy) == NULL)
         host = proxy.host;
     p->literal_host = url_is_ip(host) || url_is_localhost(host);
 }

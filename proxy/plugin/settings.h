@@ -54,9 +54,12 @@ struct cors_settings {
     uint64_t max_age;
 };
 
+enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_CURL };
+
 struct upstream_settings {
     uint64_t connect_timeout, first_byte_timeout, idle_timeout, total_timeout;
     bool http2;
+    int transport; /* enum upstream_choice */
     struct ccp_span proxy, no_proxy, ca_file;
     int64_t max_connections_per_host; /* 0 = nobody set one: no limit but max_in_flight */
     uint64_t max_event_bytes;

@@ -10,7 +10,8 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-enum kind { PUBLIC, PRIVATE, LINK_LOCAL };
+/* GUARDED: not allowed by being written as a literal. */
+enum kind { PUBLIC, PRIVATE, GUARDED };
 
 #define V4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
@@ -20,9 +21,9 @@ static const struct {
     unsigned bits;
     enum kind kind;
 } v4_nets[] = {
-    {V4(0, 0, 0, 0), 8, PRIVATE},    {V4(10, 0, 0, 0), 8, PRIVATE},        {V4(100, 64, 0, 0), 10, PRIVATE},
-    {V4(127, 0, 0, 0), 8, PRIVATE},  {V4(169, 254, 0, 0), 16, LINK_LOCAL}, {V4(172, 16, 0, 0), 12, PRIVATE},
-    {V4(192, 0, 0, 0), 24, PRIVATE}, {V4(192, 168, 0, 0), 16, PRIVATE},    {V4(198, 18, 0, 0), 15, PRIVATE},
+    {V4(0, 0, 0, 0), 8, PRIVATE},    {V4(10, 0, 0, 0), 8, PRIVATE},     {V4(100, 64, 0, 0), 10, PRIVATE},
+    {V4(127, 0, 0, 0), 8, PRIVATE},  {V4(169, 254, 0, 0), 16, GUARDED}, {V4(172, 16, 0, 0), 12, PRIVATE},
+    {V4(192, 0, 0, 0), 24, PRIVATE}, {V4(192, 168, 0, 0), 16, PRIVATE}, {V4(198, 18, 0, 0), 15, PRIVATE},
     {V4(224, 0, 0, 0), 4, PRIVATE},  {V4(240, 0, 0, 0), 4, PRIVATE},
 };
 
@@ -69,10 +70,12 @@ static enum kind kind_of_v6(const uint8_t *a)
 {
     const uint8_t *v4 = embedded_v4(a);
 
-    if (v4 != NULL)
-        return kind_of_v4(v4_at(v4));
+    if (zeros(a, 15) && a[15] == 1)
+        return PRIVATE;
+    if (v4 != NULL) /* who means a private address does not write it in such a form; and "::" is no address */
+        return kind_of_v4(v4_at(v4)) == PUBLIC ? PUBLIC : GUARDED;
     if (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
-        return LINK_LOCAL;
+        return GUARDED;
     if ((a[0] & 0xfe) == 0xfc || a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0xc0))
         return PRIVATE;
     if (a[0] == 0x00 && a[1] == 0x64 && a[2] == 0xff && a[3] == 0x9b) /* local-use NAT64, 64:ff9b:1::/48 */

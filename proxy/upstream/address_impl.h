@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 /* Pure. Public addresses always; private, loopback, shared, multicast, reserved and unspecified ones with
- * allow_private or literal_host; link-local ones (cloud metadata lives there) with allow_private only. The
- * IPv4 address inside a mapped, compatible, NAT64 or 6to4 form is judged as such. Unknown families: never. */
+ * allow_private or literal_host; with allow_private only: link-local ones (cloud metadata lives there), "::", and any
+ * of these inside a mapped, compatible, NAT64 or 6to4 form. Unknown families: never. */
 bool upstream_address_allowed(const struct sockaddr *address, bool allow_private, bool literal_host);
 
 #endif

@@ -95,12 +95,6 @@ static void set_body(struct call *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, c);
 }
 
-/* Methods whose requests carry a length even when they have no body (RFC 9110 section 8.6). */
-static bool expects_body(struct ccp_span method)
-{
-    return ccp_span_is(method, "POST") || ccp_span_is(method, "PUT") || ccp_span_is(method, "PATCH");
-}
-
 static bool set_method(struct call *c, CURL *easy)
 {
     struct ccp_span method = c->request->method;
@@ -110,7 +104,7 @@ static bool set_method(struct call *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
     if (ccp_span_is(method, "HEAD"))
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
-    if (c->body_total != 0 || expects_body(method))
+    if (c->body_total != 0 || request_expects_body(method))
         set_body(c, easy);
     if (ccp_span_is(method, "POST") || (ccp_span_is(method, "GET") && c->body_total == 0))
         return true;
@@ -121,6 +115,9 @@ bool call_apply(struct call *c, CURL *easy)
 {
     const struct ccp_upstream_request *r = c->request;
     uint64_t connect_ms = r->limits.connect_ms != 0 ? r->limits.connect_ms : 24 * 3600 * 1000;
+    struct ccp_span proxy = c->proxied ? r->proxy : CCP_SPAN("");
+
+    connect_ms = connect_ms > c->lookup_ms ? connect_ms - c->lookup_ms : 1;
 
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
@@ -133,6 +130,6 @@ bool call_apply(struct call *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_ms < INT32_MAX ? connect_ms : INT32_MAX));
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, r->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     /* An empty text, not NULL: NULL would let the environment decide. */
-    return set_text(easy, CURLOPT_PROXY, r->proxy) && set_text(easy, CURLOPT_NOPROXY, r->no_proxy) &&
-           set_text(easy, CURLOPT_URL, r->url) && set_method(c, easy);
+    return set_text(easy, CURLOPT_PROXY, proxy) && set_text(easy, CURLOPT_URL, r->url) && call_pin(c, easy) &&
+           set_method(c, easy);
 }

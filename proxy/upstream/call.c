@@ -1,75 +1,14 @@
 /*
- * The request as libcurl wants it: checked, and with its header lines built.
+ * The request as libcurl wants it: checked (request.c), and with its header lines built.
  *
- * Not how it is handed over (apply.c). This is the only place that puts a credential's bytes next to other text. They
- * live in one block that is wiped when the call is released. Header text with control bytes never reaches curl.
+ * Not how it is handed over (apply.c). A credential's bytes get next to other text here and in direct_head.c only.
+ * They live in one block that is wiped when the call is released. Header text with control bytes never reaches curl.
  */
 #include <upstream/upstream_impl.h>
 
 #include <base/assert.h>
 #include <base/fault.h>
 #include <base/secret.h>
-#include <wire/headers.h>
-
-/* Written by us or by curl; a caller's copy could contradict the message on the wire. */
-static const struct ccp_span framing[] = {CCP_LIT("host"), CCP_LIT("content-length"), CCP_LIT("transfer-encoding"),
-                                          CCP_LIT("connection"), CCP_LIT("expect")};
-
-static bool token_ok(struct ccp_span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
-            return false;
-    }
-    return s.n != 0;
-}
-
-static bool skipped(const struct ccp_upstream_request *r, struct ccp_span name)
-{
-    for (size_t i = 0; i < sizeof(framing) / sizeof(framing[0]); i++)
-        if (ccp_span_ieq(name, framing[i]))
-            return true;
-    return r->credential != NULL && ccp_span_ieq(name, r->credential_header);
-}
-
-static bool has_header(const struct ccp_upstream_request *r, const char *name)
-{
-    for (size_t i = 0; i < r->header_count; i++)
-        if (ccp_span_ieq(r->headers[i].name, ccp_span_z(name)))
-            return true;
-    return r->credential != NULL && ccp_span_ieq(r->credential_header, ccp_span_z(name));
-}
-
-/* A credential's bytes, to be written into its header line and nowhere else. */
-static struct ccp_span credential_of(const struct ccp_upstream_request *r)
-{
-    return r->credential != NULL ? secret_reveal(r->credential) : (struct ccp_span){NULL, 0};
-}
-
-static const char *check_request(struct call *c, const struct ccp_upstream_request *r)
-{
-    const char *why = url_parse(r->url, &c->url);
-
-    if (why != NULL)
-        return why;
-    for (size_t i = 0; i < r->url.n; i++)
-        if ((unsigned char)r->url.p[i] <= 0x20 || (unsigned char)r->url.p[i] >= 0x7f)
-            return "the URL has a byte that must be percent-encoded";
-    if (!token_ok(r->method) || r->method.n > 32)
-        return "the method is not a token";
-    if (r->body_pieces > sizeof(r->body) / sizeof(r->body[0]))
-        return "the body has too many pieces";
-    for (size_t i = 0; i < r->header_count; i++) {
-        if (!token_ok(r->headers[i].name))
-            return "a request header has a malformed name";
-        if (!headers_value_ok(r->headers[i].value))
-            return "a request header has control bytes in its value";
-    }
-    if (r->credential != NULL && (!token_ok(r->credential_header) || !headers_value_ok(r->credential_prefix)))
-        return "the credential's header is malformed";
-    return headers_value_ok(credential_of(r)) ? NULL : "the credential has control bytes in it";
-}
 
 /* The block: list nodes first, then the text of the lines. */
 struct writer {
@@ -112,7 +51,7 @@ enum { EXTRA_LINES = 5, EXTRA_BYTES = 128 }; /* suppressions, user agent, creden
 
 static bool make_block(struct call *c, const struct ccp_upstream_request *r, size_t *nodes)
 {
-    size_t text = EXTRA_BYTES + r->credential_header.n + r->credential_prefix.n + credential_of(r).n +
+    size_t text = EXTRA_BYTES + r->credential_header.n + r->credential_prefix.n + request_credential(r).n +
                   (c->user_agent != NULL ? strlen(c->user_agent) : 0);
 
     for (size_t i = 0; i < r->header_count; i++)
@@ -134,17 +73,17 @@ static bool build_headers(struct call *c, const struct ccp_upstream_request *r)
     w.at = c->block + nodes * sizeof(struct curl_slist);
     c->headers = w.node;
     put_suppressed(&w, "Expect");
-    if (!has_header(r, "accept"))
+    if (!request_has(r, CCP_SPAN("accept")))
         put_suppressed(&w, "Accept");
-    if (!has_header(r, "content-type"))
+    if (!request_has(r, CCP_SPAN("content-type")))
         put_suppressed(&w, "Content-Type");
-    if (!has_header(r, "user-agent") && c->user_agent != NULL)
+    if (!request_has(r, CCP_SPAN("user-agent")) && c->user_agent != NULL)
         put_line(&w, CCP_SPAN("user-agent"), none, ccp_span_z(c->user_agent));
     for (size_t i = 0; i < r->header_count; i++)
-        if (!skipped(r, r->headers[i].name))
+        if (!request_skips(r, r->headers[i].name))
             put_line(&w, r->headers[i].name, none, r->headers[i].value);
     if (r->credential != NULL)
-        put_line(&w, r->credential_header, r->credential_prefix, credential_of(r));
+        put_line(&w, r->credential_header, r->credential_prefix, request_credential(r));
     CCP_ASSERT(w.at <= w.end);
     return true;
 }
@@ -152,11 +91,11 @@ static bool build_headers(struct call *c, const struct ccp_upstream_request *r)
 const char *call_init(struct call *c, const struct ccp_upstream_request *request)
 {
     c->request = request;
-    for (size_t i = 0; i < request->body_pieces && i < sizeof(request->body) / sizeof(request->body[0]); i++)
-        c->body_total += request->body[i].n;
-    const char *why = check_request(c, request);
+    const char *why = request_check(request, &c->url);
     if (why != NULL)
         return why;
+    c->body_total = request_body_size(request);
+    call_find_targets(c);
     return build_headers(c, request) ? NULL : "out of memory";
 }
 
@@ -164,6 +103,7 @@ void call_release(struct call *c)
 {
     if (c->block != NULL)
         secret_wipe(c->block, c->block_size);
+    call_unpin(c);
     free(c->block);
     c->block = NULL;
     c->headers = NULL;

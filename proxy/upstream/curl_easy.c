@@ -6,20 +6,9 @@
  */
 #include <upstream/upstream_impl.h>
 
-#include <arpa/inet.h>
 #include <base/fault.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <unistd.h>
-
-static void note_refused(struct call *c, const struct sockaddr *a)
-{
-    const void *raw = a->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr
-                                               : (const void *)&((const struct sockaddr_in *)a)->sin_addr;
-
-    if (inet_ntop(a->sa_family, raw, c->refused, sizeof(c->refused)) == NULL)
-        snprintf(c->refused, sizeof(c->refused), "(unknown)");
-}
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
@@ -28,8 +17,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 
     (void)purpose;
     if (!(a->family == AF_UNIX && c->unix_socket != NULL) &&
-        !upstream_address_allowed(&a->addr, r->allow_private, r->literal_host)) {
-        note_refused(c, &a->addr);
+        !upstream_address_allowed(&a->addr, r->allow_private, c->literal_host)) {
+        failure_address(&a->addr, c->refused, sizeof(c->refused));
         return CURL_SOCKET_BAD;
     }
     int fd = CCP_FAULT("upstream.socket") ? -1 : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
@@ -94,7 +83,7 @@ static void set_fixed_network(CURL *e)
     curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, "");
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(e, CURLOPT_NOPROXY, ""); /* proxy.c has read the list */
     curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 }
@@ -116,13 +105,19 @@ CURL *easy_take(struct upstream *u)
     return u->pool_n != 0 ? u->pool[--u->pool_n] : easy_new();
 }
 
+/* Before 8.1.1 a handle keeps a pointer to the last header line of its earlier answer, long freed, and follows it when
+ * the next answer begins with a folded line (curl#11101): any upstream could write through it. So a handle of an
+ * older curl serves one answer only. */
+#define HANDLES_SERVE_AGAIN (LIBCURL_VERSION_NUM >= 0x080101)
+
 void easy_recycle(struct upstream *u, CURL *easy)
 {
-    if (u->pool_n == POOL_IDLE) {
+    if (!HANDLES_SERVE_AGAIN || u->pool_n == POOL_IDLE) {
         curl_easy_cleanup(easy);
         return;
     }
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, NULL);

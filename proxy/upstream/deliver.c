@@ -7,9 +7,9 @@
  */
 #include <upstream/upstream_impl.h>
 
-static size_t waiting_bytes(const struct ccp_transfer *t)
+static size_t waiting_bytes(const struct curl_transfer *c)
 {
-    return t->body.n - t->body_at;
+    return c->body.n - c->body_at;
 }
 
 /* ---- called by curl: store and mark, nothing else ----------------------------------------------------- */
@@ -26,137 +26,100 @@ static const char *head_problem(enum head_result result)
     }
 }
 
-static bool watch_idle(struct ccp_transfer *t)
+size_t curl_on_header(char *p, size_t size, size_t n, void *arg)
 {
-    t->last_byte_ms = t->u->loop->now_ms;
-    if (t->idle_ms != 0)
-        return loop_timer_set(t->u->loop, &t->wait, t->idle_ms);
-    loop_timer_stop(t->u->loop, &t->wait);
-    return true;
-}
-
-size_t transfer_on_header(char *p, size_t size, size_t n, void *arg)
-{
-    struct ccp_transfer *t = arg;
+    struct curl_transfer *c = arg;
     enum head_result result;
 
-    if (t->cancelled)
+    if (c->cancelled)
         return CURL_WRITEFUNC_ERROR;
-    if (t->head.complete) /* trailers */
+    if (c->t.head_complete) /* trailers */
         return size * n;
-    result = head_line(&t->head, ccp_span_of(p, size * n));
-    if (result == HEAD_COMPLETE && !watch_idle(t))
+    result = head_line(&c->head, ccp_span_of(p, size * n));
+    if (result == HEAD_COMPLETE && !transfer_watch_idle(&c->t))
         result = HEAD_NO_MEMORY;
-    if (result == HEAD_COMPLETE)
-        upstream_mark(t);
+    if (result == HEAD_COMPLETE) {
+        c->t.head_complete = true;
+        upstream_mark(&c->t);
+    }
     if (result == HEAD_COMPLETE || result == HEAD_MORE)
         return size * n;
-    snprintf(t->why, sizeof(t->why), "%s", head_problem(result));
+    c->refused = head_problem(result);
     return CURL_WRITEFUNC_ERROR;
 }
 
-size_t transfer_on_body(char *p, size_t size, size_t n, void *arg)
+size_t curl_on_body(char *p, size_t size, size_t n, void *arg)
 {
-    struct ccp_transfer *t = arg;
+    struct curl_transfer *c = arg;
 
-    if (t->cancelled)
+    if (c->cancelled)
         return CURL_WRITEFUNC_ERROR;
-    if (waiting_bytes(t) + size * n > BUFFER_HIGH) {
-        t->curl_paused = true;
-        t->u->counters.paused++;
+    if (waiting_bytes(c) + size * n > BUFFER_HIGH) {
+        c->curl_paused = true;
+        c->t.u->counters.paused++;
         return CURL_WRITEFUNC_PAUSE;
     }
-    if (t->body_at != 0)
-        buf_drop(&t->body, t->body_at);
-    t->body_at = 0;
-    t->last_byte_ms = t->u->loop->now_ms;
-    if (!buf_add(&t->body, ccp_span_of(p, size * n))) {
-        snprintf(t->why, sizeof(t->why), "out of memory for the upstream's answer");
+    if (c->body_at != 0)
+        buf_drop(&c->body, c->body_at);
+    c->body_at = 0;
+    c->t.last_byte_ms = c->t.u->loop->now_ms;
+    if (!buf_add(&c->body, ccp_span_of(p, size * n))) {
+        c->refused = "out of memory for the upstream's answer";
         return CURL_WRITEFUNC_ERROR;
     }
-    upstream_mark(t);
+    upstream_mark(&c->t);
     return size * n;
 }
 
 /* ---- to the owner ------------------------------------------------------------------------------------ */
 
-static void give_head(struct ccp_transfer *t)
+static void give_head(struct curl_transfer *c)
 {
     struct ccp_header fields[HEAD_FIELDS_MAX];
 
-    t->head_given = true;
-    head_fields(&t->head, fields);
-    t->events.head(t->arg, t->head.status, fields, head_count(&t->head));
-    buf_release(&t->head.text);
-    buf_release(&t->head.fields);
+    c->t.head_given = true;
+    head_fields(&c->head, fields);
+    c->t.events.head(c->t.arg, c->head.status, fields, head_count(&c->head));
+    buf_release(&c->head.text);
+    buf_release(&c->head.fields);
 }
 
-static void give_piece(struct ccp_transfer *t)
+static void give_piece(struct curl_transfer *c)
 {
-    size_t n = waiting_bytes(t) < BUFFER_LOW ? waiting_bytes(t) : BUFFER_LOW;
-    struct ccp_span piece = {t->body.p + t->body_at, n};
+    size_t n = waiting_bytes(c) < BUFFER_LOW ? waiting_bytes(c) : BUFFER_LOW;
+    struct ccp_span piece = {c->body.p + c->body_at, n};
 
-    t->body_at += n;
-    switch (t->events.body(t->arg, piece)) {
-    case CCP_PUSH_MORE:
-        break;
-    case CCP_PUSH_PAUSE:
-        t->paused = true;
-        break;
-    case CCP_PUSH_GONE:
-        t->gone = true;
-        break;
-    }
-    if (waiting_bytes(t) == 0) {
-        buf_release(&t->body);
-        t->body_at = 0;
+    c->body_at += n;
+    transfer_push(&c->t, piece);
+    if (waiting_bytes(c) == 0) {
+        buf_release(&c->body);
+        c->body_at = 0;
     }
 }
 
-static void give_done(struct ccp_transfer *t)
+bool curl_drained(const struct ccp_transfer *t)
 {
-    t->over = true;
-    t->u->counters.finished++;
-    t->events.done(t->arg, t->status, ccp_span_z(t->why));
+    return waiting_bytes((const struct curl_transfer *)t) == 0;
 }
 
-static bool open_to_calls(const struct ccp_transfer *t)
+void curl_deliver(struct ccp_transfer *t)
 {
-    return !t->over && !t->gone;
+    if (t->head_complete && !t->head_given)
+        give_head(curl_of(t));
+    while (transfer_open(t) && !t->paused && !curl_drained(t))
+        give_piece(curl_of(t));
 }
 
-static void give(struct ccp_transfer *t)
+/* curl may call curl_on_body before this returns, and that may pause again. */
+void curl_go_on(struct ccp_transfer *t)
 {
-    if (t->head.complete && !t->head_given)
-        give_head(t);
-    while (open_to_calls(t) && !t->paused && waiting_bytes(t) != 0)
-        give_piece(t);
-    if (open_to_calls(t) && t->finished && (t->overdue || (!t->paused && waiting_bytes(t) == 0)))
-        give_done(t);
-}
+    struct curl_transfer *c = curl_of(t);
 
-/* curl may call transfer_on_body before this returns, and that may pause again. */
-static void let_curl_go_on(struct ccp_transfer *t)
-{
-    if (t->easy == NULL || !t->curl_paused || t->paused || waiting_bytes(t) >= BUFFER_LOW)
+    if (c->easy == NULL || !c->curl_paused || t->paused || waiting_bytes(c) >= BUFFER_LOW)
         return;
-    t->curl_paused = false;
+    c->curl_paused = false;
     t->last_byte_ms = t->u->loop->now_ms;
-    CURLcode code = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+    CURLcode code = curl_easy_pause(c->easy, CURLPAUSE_CONT);
     if (code != CURLE_OK)
-        transfer_done(t, code);
-}
-
-void transfer_deliver(struct ccp_transfer *t)
-{
-    t->in_events = true;
-    if (open_to_calls(t))
-        give(t);
-    t->in_events = false;
-    if (t->over)
-        transfer_free(t);
-    else if (t->gone)
-        transfer_silence(t);
-    else
-        let_curl_go_on(t);
+        curl_transfer_done(c, code);
 }

@@ -6,15 +6,22 @@
  */
 #include <upstream/upstream_impl.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 
-static const char *unreachable_phrase(const struct call *c, CURL *easy)
+void failure_address(const struct sockaddr *a, char *out, size_t n)
 {
-    long os = c->socket_errno;
+    const void *raw = a->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr
+                                               : (const void *)&((const struct sockaddr_in *)a)->sin_addr;
 
-    if (os == 0)
-        curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
-    switch (os) {
+    if (inet_ntop(a->sa_family, raw, out, (socklen_t)n) == NULL)
+        snprintf(out, n, "(unknown)");
+}
+
+const char *failure_unreachable(long os_error)
+{
+    switch (os_error) {
     case ECONNREFUSED:
         return "connection refused";
     case ENETUNREACH:
@@ -28,6 +35,15 @@ static const char *unreachable_phrase(const struct call *c, CURL *easy)
     default:
         return "no connection";
     }
+}
+
+static const char *unreachable_phrase(const struct call *c, CURL *easy)
+{
+    long os = c->socket_errno;
+
+    if (os == 0)
+        curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
+    return failure_unreachable(os);
 }
 
 static const char *broken_phrase(bool begun)
@@ -114,7 +130,7 @@ enum ccp_status failure_text(struct call *c, CURL *easy, CURLcode code, bool beg
 
     if (c->refused[0] != 0 && code == CURLE_COULDNT_CONNECT)
         snprintf(out, n, "the address %s of %.*s is private; set allow_private = true", c->refused,
-                 c->request->proxy.n != 0 ? 9 : shown, c->request->proxy.n != 0 ? "the proxy" : host.p);
+                 c->proxied ? 9 : shown, c->proxied ? "the proxy" : host.p);
     else if (tls_code(code) && c->error[0] != 0)
         snprintf(out, n, "%s%.*s%s:%u: %s: %s", open, shown, host.p, close, c->url.port, phrase, tls_detail(c));
     else

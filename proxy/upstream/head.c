@@ -52,9 +52,31 @@ static enum head_result start_block(struct head *h, struct ccp_span line)
     return h->status >= 100 && h->status <= 599 ? HEAD_MORE : HEAD_MALFORMED;
 }
 
+/* Two ways to tell where the body ends are two answers for two readers (RFC 9112 section 6.3): curl follows one of
+ * them, the client would follow the other. */
+static bool framed_once(const struct head *h)
+{
+    const struct head_field *f = (const struct head_field *)(const void *)h->fields.p, *length = NULL;
+    bool coded = false;
+
+    for (size_t i = 0; i < head_count(h); i++) {
+        struct ccp_span name = ccp_span_of(h->text.p + f[i].name, f[i].name_n);
+        coded |= ccp_span_is(name, "transfer-encoding");
+        if (!ccp_span_is(name, "content-length"))
+            continue;
+        if (length != NULL && !ccp_span_eq(ccp_span_of(h->text.p + length->value, length->value_n),
+                                           ccp_span_of(h->text.p + f[i].value, f[i].value_n)))
+            return false;
+        length = &f[i];
+    }
+    return length == NULL || !coded;
+}
+
 static enum head_result end_block(struct head *h)
 {
     if (h->status == 101) /* never asked for */
+        return HEAD_MALFORMED;
+    if (h->status >= 200 && !framed_once(h))
         return HEAD_MALFORMED;
     h->complete = h->status >= 200;
     return h->complete ? HEAD_COMPLETE : HEAD_MORE;
@@ -68,10 +90,10 @@ static enum head_result add_fold(struct head *h, struct ccp_span line)
         return HEAD_MALFORMED;
     if (more.n == 0)
         return HEAD_MORE;
-    /* The last value is the last thing in the text, so it can grow in place. */
-    if (!buf_add(&h->text, CCP_SPAN(" ")) || !buf_add(&h->text, more))
-        return HEAD_NO_MEMORY;
+    /* The last value is the last thing in the text, so it can grow in place; an empty one begins here. */
     struct head_field *last = (struct head_field *)(void *)h->fields.p + head_count(h) - 1;
+    if ((last->value_n != 0 && !buf_add(&h->text, CCP_SPAN(" "))) || !buf_add(&h->text, more))
+        return HEAD_NO_MEMORY;
     last->value_n = (uint32_t)(h->text.n - last->value);
     return HEAD_MORE;
 }
@@ -89,7 +111,7 @@ static enum head_result add_field(struct head *h, struct ccp_span line)
     struct ccp_span name = {line.p, colon}, value = ccp_span_trim(ccp_span_skip(line, colon + 1));
     struct head_field f = {(uint32_t)h->text.n, (uint32_t)name.n, (uint32_t)(h->text.n + name.n), (uint32_t)value.n};
 
-    if (colon == line.n || !headers_value_ok(value))
+    if (colon == 0 || colon == line.n || !headers_value_ok(value))
         return HEAD_MALFORMED;
     if (head_count(h) == HEAD_FIELDS_MAX)
         return HEAD_TOO_LARGE;

@@ -1,53 +1,52 @@
 /*
  * How many requests are at work per host, and the first-come queue of those over the limit.
  *
- * curl's own limit is per multi and would not see the other shards. Time in the queue counts as waiting for the
- * first byte, so no request waits for ever.
+ * The limit holds for both engines together; curl's own is per multi and would not see the other shards. Time in
+ * the queue counts as waiting for the first byte, so no request waits for ever. An entry also carries the direct
+ * engine's connections to that host (pool.c) and lives as long as there is either.
  */
 #include <upstream/upstream_impl.h>
 
 #include <base/assert.h>
 #include <base/fault.h>
 
-enum { KEY_MAX = 300 };
+enum { NAME_MAX_BYTES = 255 }; /* longer ones share an entry, which only makes the limit stricter */
 
-/* "scheme://host:port" in lower case; very long names share an entry, which only makes the limit stricter. */
-static size_t key_of(const struct url *url, char *key)
+static size_t lower(struct ccp_span name, char *out)
 {
-    int n = snprintf(key, KEY_MAX, "%.*s://%.*s:%u", CCP_FMT(url->scheme), (int)(url->host.n < 256 ? url->host.n : 256),
-                     url->host.p, (unsigned)url->port);
-    size_t len = n < KEY_MAX ? (size_t)n : KEY_MAX - 1;
-
-    for (size_t i = 0; i < len; i++)
-        if (key[i] >= 'A' && key[i] <= 'Z')
-            key[i] += 'a' - 'A';
-    return len;
-}
-
-static struct host **bucket_of(struct upstream *u, const char *key, size_t n)
-{
-    uint32_t h = 2166136261u; /* FNV-1a; the keys come from the configuration */
+    size_t n = name.n < NAME_MAX_BYTES ? name.n : NAME_MAX_BYTES;
 
     for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)key[i]) * 16777619u;
+        out[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] + ('a' - 'A')) : name.p[i];
+    return n;
+}
+
+static struct host **bucket_of(struct upstream *u, const char *name, size_t n, unsigned port)
+{
+    uint32_t h = 2166136261u ^ port; /* FNV-1a; the names come from the configuration */
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)name[i]) * 16777619u;
     return &u->hosts[h % HOST_BUCKETS];
 }
 
 static struct host *find(struct upstream *u, const struct url *url)
 {
-    char key[KEY_MAX];
-    size_t n = key_of(url, key);
-    struct host **bucket = bucket_of(u, key, n), *host = *bucket;
+    char name[NAME_MAX_BYTES];
+    size_t n = lower(url->host, name);
+    bool tls = url->scheme.n == 5; /* url_parse knows http and https */
+    struct host **bucket = bucket_of(u, name, n, url->port), *host = *bucket;
 
-    while (host != NULL && (host->n != n || memcmp(host->key, key, n) != 0))
+    while (host != NULL &&
+           (host->n != n || host->port != url->port || host->tls != tls || memcmp(host->name, name, n) != 0))
         host = host->next;
     if (host != NULL)
         return host;
     host = CCP_FAULT("upstream.host") ? NULL : malloc(sizeof(*host) + n);
     if (host == NULL)
         return NULL;
-    *host = (struct host){.next = *bucket, .n = n};
-    memcpy(host->key, key, n);
+    *host = (struct host){.next = *bucket, .port = url->port, .tls = tls, .n = n};
+    memcpy(host->name, name, n);
     link_init(&host->waiting);
     *bucket = host;
     return host;
@@ -55,7 +54,7 @@ static struct host *find(struct upstream *u, const struct url *url)
 
 enum host_turn host_enter(struct upstream *u, struct ccp_transfer *t)
 {
-    struct host *host = find(u, &t->call.url);
+    struct host *host = find(u, &t->url);
 
     if (host == NULL)
         return HOST_NO_MEMORY;
@@ -66,6 +65,17 @@ enum host_turn host_enter(struct upstream *u, struct ccp_transfer *t)
     host->active++;
     t->host = host;
     return HOST_GO;
+}
+
+void host_unused(struct upstream *u, struct host *host)
+{
+    if (host->active != 0 || host->pools != NULL)
+        return;
+    struct host **at = bucket_of(u, host->name, host->n, host->port);
+    while (*at != host)
+        at = &(*at)->next;
+    *at = host->next;
+    free(host);
 }
 
 void host_leave(struct upstream *u, struct host *host)
@@ -79,11 +89,6 @@ void host_leave(struct upstream *u, struct host *host)
         upstream_wake(u);
         return;
     }
-    if (--host->active != 0)
-        return;
-    struct host **at = bucket_of(u, host->key, host->n);
-    while (*at != host)
-        at = &(*at)->next;
-    *at = host->next;
-    free(host);
+    host->active--;
+    host_unused(u, host);
 }

@@ -153,10 +153,10 @@ void shards_collect(struct upstream *u)
         if (u->shards[i] == NULL || u->shards[i]->active == 0)
             continue;
         while ((m = curl_multi_info_read(u->shards[i]->multi, &left)) != NULL) {
-            struct ccp_transfer *t = NULL;
-            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-            if (m->msg == CURLMSG_DONE && t != NULL)
-                transfer_done(t, m->data.result);
+            struct curl_transfer *c = NULL;
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+            if (m->msg == CURLMSG_DONE && c != NULL)
+                curl_transfer_done(c, m->data.result);
         }
     }
 }

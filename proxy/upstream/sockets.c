@@ -1,5 +1,8 @@
 /*
- * curl's sockets in one private epoll set, whose descriptor the worker's loop watches.
+ * All upstream sockets in one private epoll set, whose descriptor the worker's loop watches.
+ *
+ * Sockets of the direct engine (and the resolver's descriptor) stay in it from birth to close, edge-triggered for
+ * both directions: no call per request. The rest of this is about curl's.
  *
  * curl says REMOVE after every transfer and ADD again for the next one on the same connection. A socket that we
  * opened therefore stays registered and is only unregistered when an event comes that nobody wants; we learn of
@@ -32,11 +35,13 @@ static bool room_for(struct sockets *s, int fd)
 {
     size_t cap = s->cap != 0 ? s->cap : 64;
 
+    if (CCP_FAULT("upstream.sockets"))
+        return false;
     if ((size_t)fd < s->cap)
         return true;
     while (cap <= (size_t)fd)
         cap *= 2;
-    struct watched *table = CCP_FAULT("upstream.sockets") ? NULL : realloc(s->table, cap * sizeof(*table));
+    struct watched *table = realloc(s->table, cap * sizeof(*table));
     if (table == NULL)
         return false;
     memset(table + s->cap, 0, (cap - s->cap) * sizeof(*table));
@@ -69,13 +74,34 @@ bool sockets_opened(struct sockets *s, int fd)
     return true;
 }
 
+void sockets_forget(struct sockets *s, int fd)
+{
+    if ((size_t)fd >= s->cap || !s->table[fd].own)
+        return;
+    set_registered(s, fd, 0);
+    s->table[fd] = (struct watched){.generation = s->table[fd].generation + 1};
+}
+
 void sockets_close(struct sockets *s, int fd)
 {
-    if ((size_t)fd < s->cap && s->table[fd].own) {
-        set_registered(s, fd, 0);
-        s->table[fd] = (struct watched){.generation = s->table[fd].generation + 1};
-    }
+    sockets_forget(s, fd);
     close(fd);
+}
+
+bool sockets_watch(struct sockets *s, int fd, struct watcher *w)
+{
+    if (!sockets_opened(s, fd))
+        return false;
+    s->table[fd].watcher = w;
+    if (set_registered(s, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
+        return true;
+    s->table[fd] = (struct watched){.generation = s->table[fd].generation + 1};
+    return false;
+}
+
+void sockets_rewatch(struct sockets *s, int fd, struct watcher *w)
+{
+    s->table[fd].watcher = w;
 }
 
 static uint32_t mask_of(int what)
@@ -104,15 +130,13 @@ bool sockets_want(struct sockets *s, struct shard *shard, int fd, int what)
     return set_registered(s, fd, w->wanted);
 }
 
-static void on_event(struct sockets *s, const struct epoll_event *e, void (*act)(struct shard *, int, int))
+static void on_curl_event(struct sockets *s, int fd, uint32_t events, void (*act)(struct shard *, int, int))
 {
-    int fd = (int)(e->data.u64 & UINT32_MAX), flags = 0;
     struct watched *w = &s->table[fd];
+    int flags = 0;
 
-    if (w->generation != (uint32_t)(e->data.u64 >> 32) || w->registered == 0)
-        return;
     /* An error or hang-up shows up in whatever curl does next: reading or writing, as it wishes. */
-    uint32_t happened = (e->events & (EPOLLERR | EPOLLHUP)) != 0 ? EPOLLIN | EPOLLOUT : e->events;
+    uint32_t happened = (events & (EPOLLERR | EPOLLHUP)) != 0 ? EPOLLIN | EPOLLOUT : events;
     if ((happened & w->wanted) == 0) {
         set_registered(s, fd, w->wanted);
         return;
@@ -122,11 +146,23 @@ static void on_event(struct sockets *s, const struct epoll_event *e, void (*act)
     act(w->shard, fd, flags);
 }
 
-void sockets_poll(struct sockets *s, void (*act)(struct shard *shard, int fd, int curl_flags))
+bool sockets_poll(struct sockets *s, void (*act)(struct shard *shard, int fd, int curl_flags))
 {
     struct epoll_event events[BATCH];
     int n = epoll_wait(s->epoll, events, BATCH, 0);
+    bool acted = false;
 
-    for (int i = 0; i < n; i++)
-        on_event(s, &events[i], act);
+    for (int i = 0; i < n; i++) {
+        int fd = (int)(events[i].data.u64 & UINT32_MAX);
+        const struct watched *w = &s->table[fd];
+        if (w->generation != (uint32_t)(events[i].data.u64 >> 32) || w->registered == 0)
+            continue;
+        if (w->watcher != NULL) {
+            w->watcher->ready(w->watcher, events[i].events);
+        } else {
+            on_curl_event(s, fd, events[i].events, act);
+            acted = true;
+        }
+    }
+    return acted;
 }

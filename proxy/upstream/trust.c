@@ -4,7 +4,7 @@
  * The system's bundle takes some 35 ms to parse, so it is parsed once and the store is shared, read-only, by
  * all threads and connections (OpenSSL counts and locks it). The environment (SSL_CERT_FILE) has no say.
  */
-#include <upstream/upstream_impl.h>
+#include <upstream/direct_impl.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -17,6 +17,7 @@
 struct trust {
     atomic_size_t references;
     X509_STORE *store;
+    SSL_CTX *context; /* made with the store, so that no lock is needed later */
 };
 
 static bool add_certificate(X509_STORE *store, X509 *certificate)
@@ -63,16 +64,28 @@ static const char *fill(X509_STORE *store, const char *ca_file)
     return ca_file != NULL ? load_file(store, ca_file) : NULL;
 }
 
-struct trust *trust_load(const char *ca_file, const char **why)
+struct trust *trust_nobody(void)
 {
     struct trust *t = calloc(1, sizeof(*t));
 
-    *why = "out of memory";
-    if (t == NULL || (t->store = X509_STORE_new()) == NULL) {
-        free(t);
+    if (t == NULL)
         return NULL;
-    }
     atomic_init(&t->references, 1);
+    t->store = X509_STORE_new();
+    t->context = t->store != NULL ? tls_context(t->store) : NULL;
+    if (t->context != NULL)
+        return t;
+    trust_unref(t);
+    return NULL;
+}
+
+struct trust *trust_load(const char *ca_file, const char **why)
+{
+    struct trust *t = trust_nobody();
+
+    *why = "out of memory";
+    if (t == NULL)
+        return NULL;
     *why = fill(t->store, ca_file);
     if (*why == NULL)
         return t;
@@ -91,8 +104,14 @@ void trust_unref(struct trust *trust)
 {
     if (trust == NULL || atomic_fetch_sub(&trust->references, 1) != 1)
         return;
+    SSL_CTX_free(trust->context);
     X509_STORE_free(trust->store);
     free(trust);
+}
+
+void *trust_context(struct trust *trust)
+{
+    return trust->context;
 }
 
 void trust_apply(const struct trust *trust, void *ssl_ctx)

@@ -2,9 +2,10 @@
  * One upstream per worker: its transfers, its connections, and the one loop task that does all the work.
  *
  * A turn starts what was queued, lets curl run, collects what ended and then calls the owners; so whatever an
- * owner does in a callback (start, cancel, pause, resume) finds curl at rest.
+ * owner does in a callback (start, cancel, pause, resume) finds curl at rest. What comes in on a connection of the
+ * direct engine is told at once, from upstream_ready.
  */
-#include <upstream/upstream_impl.h>
+#include <upstream/direct_impl.h>
 
 #include <base/assert.h>
 
@@ -66,6 +67,12 @@ static void run(struct loop_task *task)
     deliver_dirty(u);
 }
 
+static void on_names(struct watcher *w, uint32_t events)
+{
+    if ((events & EPOLLIN) != 0)
+        names_ready(LINK_OWNER(w, struct upstream, names_watcher)->names);
+}
+
 struct upstream *upstream_new(struct loop *loop, const struct upstream_options *options, struct trust *trust)
 {
     struct upstream *u = calloc(1, sizeof(*u));
@@ -79,7 +86,15 @@ struct upstream *upstream_new(struct loop *loop, const struct upstream_options *
     link_init(&u->all);
     link_init(&u->starting);
     link_init(&u->dirty);
-    bool ok = sockets_init(&u->sockets);
+    link_init(&u->kept);
+    u->reaper.fire = pool_fire;
+    u->names_watcher.ready = on_names;
+    u->curl_only = options->curl_only;
+    bool ok =
+        sockets_init(&u->sockets) && (u->in = malloc(READ_BYTES)) != NULL && (u->out = malloc(2 * WRITE_BYTES)) != NULL;
+    if (ok && options->resolver != NULL)
+        ok = (u->names = names_new(options->resolver, loop)) != NULL &&
+             sockets_watch(&u->sockets, names_fd(u->names), &u->names_watcher);
     if (ok && options->user_agent != NULL)
         ok = (u->user_agent = strdup(options->user_agent)) != NULL;
     if (ok)
@@ -95,14 +110,20 @@ void upstream_free(struct upstream *u)
     while (!link_alone(&u->all))
         transfer_free(LINK_OWNER(u->all.next, struct ccp_transfer, all));
     shards_release(u);
+    pools_drop_idle(u);
+    loop_timer_stop(u->loop, &u->reaper);
     while (u->pool_n != 0)
         curl_easy_cleanup(u->pool[--u->pool_n]);
     for (size_t i = 0; i < HOST_BUCKETS; i++)
         CCP_ASSERT(u->hosts[i] == NULL);
     loop_task_cancel(u->loop, &u->task);
     sockets_release(&u->sockets);
+    names_free(u->names);
     trust_unref(u->trust);
+    trust_unref(u->nobody);
     free(u->user_agent);
+    free(u->in);
+    free(u->out);
     free(u);
 }
 
@@ -114,6 +135,7 @@ void upstream_reconfigure(struct upstream *u, size_t max_connections_per_host, s
     u->trust = trust_ref(trust);
     trust_unref(old);
     shards_drop_idle(u, 0); /* nothing will ask for the old store again */
+    pools_drop_idle(u);
 }
 
 int upstream_fd(const struct upstream *u)
@@ -123,8 +145,9 @@ int upstream_fd(const struct upstream *u)
 
 void upstream_ready(struct upstream *u)
 {
-    sockets_poll(&u->sockets, shard_act);
-    upstream_wake(u);
+    loop_works(u->loop); /* what comes now is told to its owner at once, with the right time */
+    if (sockets_poll(&u->sockets, shard_act))
+        upstream_wake(u);
 }
 
 struct upstream_counters upstream_counters(const struct upstream *u)

@@ -1,8 +1,9 @@
 /*
- * Upstream: HTTP requests to providers over libcurl, on the worker's own loop.
+ * Upstream: HTTP requests to providers, on the worker's own loop: our own HTTP/1.1 client on kept-alive
+ * connections, and libcurl for proxies, HTTP/2 and blocking requests.
  *
  * The only folder that names libcurl. One `struct upstream` per worker, driven by the worker's loop through
- * one file descriptor (a private epoll set that holds all of curl's sockets) and the loop's timers.
+ * one file descriptor (a private epoll set that holds all sockets) and the loop's timers.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -11,11 +12,14 @@
 #include <ccproxy/transport.h>
 
 struct upstream;
+struct resolver; /* resolve.h */
 struct trust;
 
 struct upstream_options {
     size_t max_connections_per_host; /* requests at work per host; the others wait, first come; 0 = no limit */
     const char *user_agent;          /* when the request has none */
+    bool curl_only;                  /* libcurl also for what our own HTTP/1.1 client can do */
+    struct resolver *resolver;       /* outlives the upstream; NULL: curl looks names up, a thread for each */
 };
 
 /* Process-wide set-up, once, before threads. SIGPIPE must be ignored by the program: OpenSSL writes plainly. */
@@ -38,18 +42,18 @@ void upstream_reconfigure(struct upstream *u, size_t max_connections_per_host, s
 int upstream_fd(const struct upstream *u);
 void upstream_ready(struct upstream *u);
 
-/* The port of <ccproxy/transport.h>; `self` is the struct upstream. Callbacks come from the loop task only, so
- * every call of the port is allowed inside them, cancel of the same transfer included. After CCP_PUSH_GONE the
- * transfer rests, silent and without connection, until cancel is called. pause holds body and done, not head;
- * only the total timeout's done comes through a pause. What arrived before a failure is delivered before done.
- * Returning CCP_PUSH_PAUSE outweighs a resume made inside the same callback. */
+/* The port of <ccproxy/transport.h>; `self` is the struct upstream. Callbacks come from a loop task or from
+ * upstream_ready, never from inside a call of the port, so every call of the port is allowed inside them, cancel of the
+ * same transfer included. After CCP_PUSH_GONE the transfer rests, silent and without connection, until cancel is
+ * called. pause holds body and done, not head; only the total timeout's done comes through a pause. What arrived before
+ * a failure is delivered before done. Returning CCP_PUSH_PAUSE outweighs a resume made inside the same callback. */
 extern const struct ccp_transport upstream_transport;
 
 struct upstream_counters {
     uint64_t started, finished, cancelled; /* each start ends in one of the other two */
     uint64_t connections_opened;
-    uint64_t retried; /* sent again by curl because a reused connection had died */
-    uint64_t paused;  /* times a full buffer stopped the upstream */
+    uint64_t retried; /* sent again because a reused connection had died */
+    uint64_t paused;  /* times a full buffer, or an owner in the middle of an answer, stopped the upstream */
     size_t active;
 };
 struct upstream_counters upstream_counters(const struct upstream *u);

@@ -113,6 +113,8 @@ static bool request_only_ours(struct ccp_span name)
         return IS(name, "host");
     case 6:
         return IS(name, "cookie") || IS(name, "expect");
+    case 7:
+        return IS(name, "cookie2");
     case 14:
         return IS(name, "content-length");
     case 15:
@@ -133,6 +135,8 @@ static bool response_only_ours(struct ccp_span name)
         return IS(name, "alt-svc");
     case 10:
         return IS(name, "set-cookie");
+    case 11:
+        return IS(name, "set-cookie2"); /* RFC 2965; some programs still read it */
     case 14:
         return IS(name, "content-length");
     case 15:

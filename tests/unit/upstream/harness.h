@@ -16,9 +16,13 @@
 #include <base/clock.h>
 #include <base/secret.h>
 #include <signal.h>
-#include <upstream/upstream_impl.h>
+#include <upstream/direct_impl.h>
 
 #define HELPER static __attribute__((unused))
+
+/* Which engine the workers of this round use; every test runs with both. */
+static bool over_curl;
+static struct resolver *names_of_all;
 
 struct worker {
     struct loop loop;
@@ -54,6 +58,8 @@ HELPER struct worker *worker_new(struct upstream_options options, struct trust *
     struct worker *w = calloc(1, sizeof(*w));
 
     loop_init(&w->loop, on_wake, w);
+    options.curl_only = over_curl;
+    options.resolver = names_of_all;
     w->u = upstream_new(&w->loop, &options, trust);
     assert_non_null(w->u);
     return w;
@@ -181,14 +187,43 @@ HELPER int group_setup(void **state)
 {
     (void)state;
     signal(SIGPIPE, SIG_IGN);
-    return upstream_global_init() ? 0 : -1;
+    names_of_all = resolver_new(&(struct resolver_options){0});
+    return names_of_all != NULL && upstream_global_init() ? 0 : -1;
 }
 
 HELPER int group_teardown(void **state)
 {
     (void)state;
+    resolver_free(names_of_all);
     upstream_global_release();
     return 0;
+}
+
+/* Runs the group twice, over libcurl and over our own client. */
+#define RUN_WITH_BOTH(name, tests, setup, teardown)                                                                    \
+    ({                                                                                                                 \
+        over_curl = true;                                                                                              \
+        int failed_ = cmocka_run_group_tests_name(name "/curl", tests, setup, teardown);                               \
+        over_curl = false;                                                                                             \
+        failed_ + cmocka_run_group_tests_name(name "/direct", tests, setup, teardown);                                 \
+    })
+
+/* ---- what only the engine knows */
+
+/* Bytes held for an owner that paused. */
+HELPER size_t buffered(struct ccp_transfer *t)
+{
+    return over_curl ? curl_of(t)->body.cap : direct_of(t)->rest_n;
+}
+
+HELPER bool stopped(struct ccp_transfer *t)
+{
+    return over_curl ? curl_of(t)->curl_paused : t->paused && direct_of(t)->conn != NULL;
+}
+
+HELPER bool connected(struct ccp_transfer *t)
+{
+    return over_curl ? curl_of(t)->easy != NULL : direct_of(t)->conn != NULL || direct_of(t)->dial != NULL;
 }
 
 #endif

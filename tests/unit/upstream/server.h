@@ -30,7 +30,7 @@ struct server {
     int fds[SERVER_CONNECTIONS];
     pthread_t threads[SERVER_CONNECTIONS];
     size_t n; /* connections ever accepted */
-    atomic_size_t requests, at_once, most_at_once;
+    atomic_size_t requests, at_once, most_at_once, resumed;
     atomic_ullong sent;
 };
 
@@ -144,8 +144,18 @@ static bool peer_answer(struct peer *p, const char *path, size_t length)
     if (strncmp(path, "http://name.invalid/", 20) == 0) /* as a proxy */
         path += 19;
     if (strncmp(path, "/hello", 6) == 0)
-        return peer_text(p, "HTTP/1.1 200 OK\r\nX-Thing:  Some Value \r\nX-Folded: a\r\n b\r\nContent-Length: 5\r\n\r\n"
-                            "hello");
+        return peer_text(p, "HTTP/1.1 200 OK\r\nX-Thing:  Some Value \r\nContent-Length: 5\r\n\r\nhello");
+    if (strncmp(path, "/extra", 6) == 0)
+        return peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n");
+    if (strncmp(path, "/late", 5) == 0)
+        return peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") && usleep(30000) == 0 &&
+               peer_text(p, "HTTP/1.1 408 Late\r\n");
+    if (strncmp(path, "/one-zero", 9) == 0)
+        return peer_text(p, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    if (strncmp(path, "/last", 5) == 0)
+        return peer_text(p, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+    if (strncmp(path, "/folded", 7) == 0)
+        return peer_text(p, "HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n");
     if (strncmp(path, "/echo", 5) == 0)
         return peer_echo(p, length);
     if (strncmp(path, "/slow", 5) == 0) {
@@ -190,6 +200,9 @@ static bool peer_answer(struct peer *p, const char *path, size_t length)
             ;
     else if (strncmp(path, "/silent", 7) == 0)
         peer_wait_for_end(p);
+    else if (strncmp(path, "/to-the-", 8) == 0 && peer_text(p, "HTTP/1.1 200 OK\r\n\r\nall of it") && path[8] == 'e' &&
+             p->ssl != NULL)
+        SSL_shutdown(p->ssl);
     return false;
 }
 
@@ -219,6 +232,9 @@ static void peer_serve(struct peer *p)
     struct server *s = p->server;
     size_t length;
     bool go_on = true;
+
+    if (p->ssl != NULL && SSL_session_reused(p->ssl))
+        atomic_fetch_add(&s->resumed, 1);
 
     while (go_on && (length = peer_request(p)) != 0) {
         const char *path = strchr(p->head, ' ');

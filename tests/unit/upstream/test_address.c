@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <upstream/address_impl.h>
 
-enum { PUBLIC, PRIVATE, LINK };
+enum { PUBLIC, PRIVATE, LINK }; /* LINK: link-local or disguised, a literal alone does not allow it */
 
 static const struct {
     const char *text;
@@ -52,18 +52,18 @@ static const struct {
     {"224.0.0.1", PRIVATE},
     {"239.255.255.255", PRIVATE},
     {"255.255.255.255", PRIVATE},
-    {"::", PRIVATE},
+    {"::", LINK},
     {"::1", PRIVATE},
-    {"::7f00:1", PRIVATE},
-    {"::ffff:127.0.0.1", PRIVATE},
+    {"::7f00:1", LINK},
+    {"::ffff:127.0.0.1", LINK},
     {"::ffff:8.8.8.8", PUBLIC},
     {"::ffff:169.254.1.1", LINK},
-    {"::ffff:10.1.1.1", PRIVATE},
-    {"64:ff9b::7f00:1", PRIVATE},
+    {"::ffff:10.1.1.1", LINK},
+    {"64:ff9b::7f00:1", LINK},
     {"64:ff9b::808:808", PUBLIC},
     {"64:ff9b:1::1", PRIVATE},
     {"64:ff9b::a9fe:a9fe", LINK},
-    {"2002:7f00:1::", PRIVATE},
+    {"2002:7f00:1::", LINK},
     {"2002:808:808::", PUBLIC},
     {"2606:4700::1", PUBLIC},
     {"fbff::1", PUBLIC},

@@ -42,8 +42,8 @@ static void a_paused_fast_upstream_stays_bounded(void **state)
     worker_run_ms(w, 500); /* longer than the idle limit, which must not count while we hold it back */
     assert_int_equal(o.dones, 0);
     assert_int_equal(o.bodies, 1);
-    assert_true(o.t->curl_paused);
-    assert_true(o.t->body.cap <= BUFFER_HIGH);
+    assert_true(stopped(o.t));
+    assert_true(buffered(o.t) <= BUFFER_HIGH);
     unsigned long long sent = atomic_load(&server->sent);
     assert_true(sent < total / 2); /* the kernel's buffers and ours, not the rest */
     worker_run_ms(w, 50);
@@ -52,7 +52,7 @@ static void a_paused_fast_upstream_stays_bounded(void **state)
         if (o.t->paused)
             upstream_transport.resume(w->u, o.t);
         worker_turn(w);
-        assert_true(o.dones != 0 || o.t->body.cap <= BUFFER_HIGH);
+        assert_true(o.dones != 0 || buffered(o.t) <= BUFFER_HIGH);
     }
     assert_int_equal(o.result, CCP_OK);
     assert_true(o.bytes == total);
@@ -98,8 +98,9 @@ static void a_stream_at_rest_holds_no_buffer(void **state)
     owner_start(&o);
     worker_run_ms(w, 100);
     assert_true(ccp_span_is(buf_span(&o.body), "start"));
-    assert_null(o.t->body.p);
-    assert_null(o.t->head.text.p);
+    assert_int_equal(buffered(o.t), 0);
+    assert_null(over_curl ? curl_of(o.t)->head.text.p : direct_of(o.t)->reader.saved.p);
+    assert_true(over_curl || direct_of(o.t)->head == NULL);
     upstream_transport.cancel(w->u, o.t);
     owner_release(&o);
 }
@@ -116,7 +117,7 @@ static void nothing_spins(void **state)
     owner_start(&stalled);
     owner_run(&closed);
     worker_run_ms(w, 300);
-    assert_true(paused.t->curl_paused);
+    assert_true(stopped(paused.t));
     w->turns = 0;
     worker_run_ms(w, 400); /* 20 naps, and a few turns for curl's own timers */
     assert_in_range(w->turns, 1, 40);
@@ -155,6 +156,8 @@ static void cancel_while_queued_never_reaches_curl(void **state)
     get(&o, "/hello");
     owner_start(&o);
     nothing_after_cancel(&o, 0, 0);
+    if (!over_curl) /* it may have begun to connect */
+        return;
     assert_int_equal(server_connections(server), 0);
     assert_int_equal(upstream_counters(w->u).connections_opened, 0);
 }
@@ -188,7 +191,7 @@ static void cancel_while_paused(void **state)
     o.pause_each = true;
     owner_start(&o);
     worker_run_ms(w, 200);
-    assert_true(o.t->curl_paused);
+    assert_true(stopped(o.t));
     nothing_after_cancel(&o, 1, 1);
 }
 
@@ -200,7 +203,7 @@ static void cancel_when_finished_but_not_told(void **state)
     owner_start(&o);
     upstream_transport.pause(w->u, o.t);
     worker_run_ms(w, 60);
-    assert_true(o.t->finished);
+    assert_true(over_curl ? o.t->finished : buffered(o.t) == 5);
     nothing_after_cancel(&o, 1, 0);
 }
 
@@ -229,7 +232,7 @@ static void gone_then_cancel(void **state)
     o.gone_on_body = true;
     owner_start(&o);
     worker_run_ms(w, 100);
-    assert_null(o.t->easy);
+    assert_false(connected(o.t));
     nothing_after_cancel(&o, 1, 1);
 }
 
@@ -384,7 +387,7 @@ static void many_at_once_over_several_shards(void **state)
         owner_start(&o[i]);
     }
     worker_turn(w);
-    assert_true(w->u->shard_n >= 3);
+    assert_true(over_curl ? w->u->shard_n >= 3 : w->u->shard_n == 0);
     for (size_t i = 0; i < w->u->shard_n; i++)
         assert_true(w->u->shards[i]->active <= SHARD_TRANSFERS);
     for (size_t i = 0; i < N; i++) {
@@ -425,12 +428,20 @@ static void the_host_limit_queues(void **state)
 #ifdef CCP_FAULTS
 static void memory_failures_end_cleanly(void **state)
 {
-    static const char *const points[] = {"upstream.easy:1",    "upstream.shard:1",  "upstream.host:1",
-                                         "upstream.headers:1", "upstream.option:1", "upstream.socket:1",
-                                         "upstream.sockets:1", "buf.reserve:1"};
+    static const char *const of_curl[] = {"upstream.easy:1",    "upstream.shard:1",  "upstream.host:1",
+                                          "upstream.headers:1", "upstream.option:1", "upstream.socket:1",
+                                          "upstream.sockets:1", "buf.reserve:1",     NULL};
+    static const char *const of_direct[] = {"upstream.host:1",
+                                            "upstream.pool:1",
+                                            "upstream.dial:1",
+                                            "upstream.conn:1",
+                                            "upstream.sockets:1",
+                                            "upstream.socket:1",
+                                            NULL};
+    const char *const *points = over_curl ? of_curl : of_direct;
     struct owner o;
 
-    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+    for (size_t i = 0; points[i] != NULL; i++) {
         struct worker *fresh = worker_new((struct upstream_options){0}, NULL);
         owner_init(&o, fresh, "http", "127.0.0.1", server->port, "/hello");
         fault_arm(points[i]);
@@ -487,5 +498,5 @@ int main(void)
         T(memory_failures_end_cleanly),
 #endif
     };
-    return cmocka_run_group_tests_name("upstream/flow", tests, group_setup, group_teardown);
+    return RUN_WITH_BOTH("upstream/flow", tests, group_setup, group_teardown);
 }

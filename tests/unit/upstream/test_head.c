@@ -95,6 +95,18 @@ static void malformed_heads_are_refused(void **state)
     expect((const char *const[]){"HTTP/1.1 101 Switching\r\n", "\r\n", NULL}, HEAD_MALFORMED);
 }
 
+/* Two lengths, or a length beside chunks: curl would follow one of them and the client the other. */
+static void two_framings_are_refused(void **state)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\n", length[] = "Content-Length: 2\r\n", end[] = "\r\n";
+    expect((const char *const[]){ok, length, "content-length: 3\r\n", end, NULL}, HEAD_MALFORMED);
+    expect((const char *const[]){ok, length, "transfer-encoding: chunked\r\n", end, NULL}, HEAD_MALFORMED);
+    expect((const char *const[]){ok, "transfer-encoding: chunked\r\n", length, end, NULL}, HEAD_MALFORMED);
+    expect((const char *const[]){ok, length, "Content-Length: 2\r\n", end, NULL}, HEAD_COMPLETE);
+    expect((const char *const[]){"HTTP/1.1 103 Hints\r\n", "content-length: 9\r\n", end, ok, length, end, NULL},
+           HEAD_COMPLETE);
+}
+
 static void a_nul_byte_is_refused(void **state)
 {
     struct head h;
@@ -131,6 +143,7 @@ int main(void)
         cmocka_unit_test(names_are_lowered_and_values_trimmed),
         cmocka_unit_test(interim_blocks_start_over),
         cmocka_unit_test(malformed_heads_are_refused),
+        cmocka_unit_test(two_framings_are_refused),
         cmocka_unit_test(a_nul_byte_is_refused),
         cmocka_unit_test(limits_hold),
     };

@@ -1,6 +1,8 @@
 /* Certificates: refused when unknown, accepted through ca_file, never shared between different trusts. */
 #include "harness.h"
 
+#include <base/fault.h>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -156,6 +158,96 @@ static void large_bodies_and_reuse_over_tls(void **state)
     server_stop(server);
 }
 
+/* Another connection to the same host resumes; one under other trust, or after a reload, does not. */
+static void sessions_are_resumed_under_the_same_trust_only(void **state)
+{
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file), *other = load(ca_file);
+    struct worker *w = worker_new((struct upstream_options){0}, known);
+    static const char *const paths[] = {"/last", "/last", "/last", "/stall"};
+    struct trust *const trusts[] = {known, known, other, known};
+    static const bool resumed[] = {false, true, false, false};
+
+    for (size_t i = 0; i < 4 && !over_curl; i++) {
+        struct owner o;
+        if (i == 3)
+            upstream_reconfigure(w->u, 0, known);
+        size_t before = atomic_load(&server->resumed);
+        owner_init(&o, w, "https", "localhost", server->port, paths[i]);
+        o.request.trust = trusts[i];
+        owner_start(&o);
+        if (i == 3) {
+            worker_run_ms(w, 100);
+            upstream_transport.cancel(w->u, o.t);
+        } else {
+            owner_finish(&o);
+            assert_int_equal(o.result, CCP_OK);
+        }
+        assert_int_equal(atomic_load(&server->resumed) - before, resumed[i]);
+        owner_release(&o);
+    }
+    worker_free(w);
+    trust_unref(known);
+    trust_unref(other);
+    server_stop(server);
+}
+
+/* Without a length only close_notify tells a whole body from a cut one. */
+static void an_end_without_close_notify_is_a_cut(void **state)
+{
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file);
+    struct worker *w = worker_new((struct upstream_options){0}, known);
+    static const char *const paths[] = {"/to-the-end", "/to-the-cut"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct owner o;
+        owner_init(&o, w, "https", "localhost", server->port, paths[i]);
+        owner_run(&o);
+        assert_int_equal(o.result, i == 0 || over_curl ? CCP_OK : CCP_UPSTREAM); /* curl does not mind */
+        assert_true(ccp_span_is(buf_span(&o.body), "all of it"));
+        if (i == 1 && !over_curl)
+            assert_non_null(strstr(o.why, "closed in the middle of the answer"));
+        owner_release(&o);
+    }
+    worker_free(w);
+    trust_unref(known);
+    server_stop(server);
+}
+
+#ifdef CCP_FAULTS
+static void failing_tls_calls_end_cleanly(void **state)
+{
+    static const char *const points[] = {"upstream.tls:1", "upstream.handshake:1", "upstream.tls_read:1",
+                                         "upstream.tls_write:1"};
+    struct server *server = server_start(tls);
+    struct trust *known = load(ca_file);
+    const char *why;
+
+    for (size_t i = 0; i < 4 && !over_curl; i++) {
+        struct worker *w = worker_new((struct upstream_options){0}, known);
+        struct owner o;
+        owner_init(&o, w, "https", "localhost", server->port, "/hello");
+        fault_arm(points[i]);
+        owner_run(&o);
+        fault_arm(NULL);
+        if (o.result == CCP_OK)
+            fail_msg("%s: did not fail", points[i]);
+        o.dones = o.heads = 0;
+        owner_run(&o);
+        assert_int_equal(o.result, CCP_OK);
+        owner_release(&o);
+        worker_free(w);
+    }
+    fault_arm("upstream.tls_context:1");
+    assert_null(trust_load(ca_file, &why));
+    fault_arm(NULL);
+    assert_string_equal(why, "out of memory");
+    trust_unref(known);
+    server_stop(server);
+}
+#endif
+
 static void bad_ca_files_are_named(void **state)
 {
     char file[] = "/tmp/ccp-ca-XXXXXX";
@@ -200,8 +292,13 @@ int main(void)
         cmocka_unit_test(unknown_is_refused_and_ca_file_accepted),
         cmocka_unit_test(the_name_is_checked),
         cmocka_unit_test(large_bodies_and_reuse_over_tls),
+        cmocka_unit_test(sessions_are_resumed_under_the_same_trust_only),
+        cmocka_unit_test(an_end_without_close_notify_is_a_cut),
+#ifdef CCP_FAULTS
+        cmocka_unit_test(failing_tls_calls_end_cleanly),
+#endif
         cmocka_unit_test(bad_ca_files_are_named),
         cmocka_unit_test(the_environment_has_no_say),
     };
-    return cmocka_run_group_tests_name("upstream/tls", tests, setup_group, teardown_group);
+    return RUN_WITH_BOTH("upstream/tls", tests, setup_group, teardown_group);
 }

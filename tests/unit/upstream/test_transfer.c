@@ -35,9 +35,24 @@ static void body_and_head_arrive(void **state)
     assert_int_equal(o.result, CCP_OK);
     assert_int_equal(o.status, 200);
     assert_int_equal(o.bodies, 1);
-    assert_string_equal(o.head_text, "x-thing=Some Value\nx-folded=a b\ncontent-length=5\n");
+    assert_string_equal(o.head_text, "x-thing=Some Value\ncontent-length=5\n");
     assert_true(ccp_span_is(buf_span(&o.body), "hello"));
     assert_string_equal(o.why, "");
+    owner_release(&o);
+}
+
+/* RFC 9112 section 5.2: a proxy joins the lines or answers 502. */
+static void folded_lines_are_joined_or_refused(void **state)
+{
+    struct owner o;
+
+    get(&o, "/folded");
+    owner_run(&o);
+    assert_int_equal(o.result, over_curl ? CCP_OK : CCP_UPSTREAM);
+    if (over_curl)
+        assert_string_equal(o.head_text, "x-folded=a b\ncontent-length=0\n");
+    else
+        assert_non_null(strstr(o.why, "a folded line"));
     owner_release(&o);
 }
 
@@ -281,7 +296,7 @@ static void nobody_listens(void **state)
     owner_init(&o, w, "http", "no-such-name.invalid", 80, "/?key=secret");
     owner_run(&o);
     assert_int_equal(o.result, CCP_UPSTREAM);
-    assert_string_equal(o.why, "no-such-name.invalid:80: name not resolved");
+    assert_non_null(strstr(o.why, "no-such-name.invalid: name not resolved: "));
 }
 
 static void private_names_are_refused(void **state)
@@ -332,7 +347,7 @@ static void proxies_are_used_and_judged(void **state)
     o.dones = 0;
     o.request.no_proxy = CCP_SPAN("name.invalid");
     owner_run(&o);
-    assert_string_equal(o.why, "name.invalid:443: name not resolved");
+    assert_non_null(strstr(o.why, "name.invalid: name not resolved: "));
 }
 
 static void connections_are_reused(void **state)
@@ -421,6 +436,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(body_and_head_arrive),
+        T(folded_lines_are_joined_or_refused),
         T(get_is_byte_exact),
         T(post_is_byte_exact),
         T(three_pieces_are_joined),
@@ -440,5 +456,5 @@ int main(void)
         T(fetch_blocks_and_answers),
         T(fetch_over_a_unix_socket),
     };
-    return cmocka_run_group_tests_name("upstream/transfer", tests, group_setup, group_teardown);
+    return RUN_WITH_BOTH("upstream/transfer", tests, group_setup, group_teardown);
 }
