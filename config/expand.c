@@ -11,7 +11,7 @@ struct expansion {
     char *out; /* NULL = only count */
     size_t n;
     bool foreign;
-    struct ccp_span missing;
+    struct ccp_span missing, variable; /* the first one that was asked for */
     const char *wrong;
 };
 
@@ -43,6 +43,8 @@ static void put_variable(struct expansion *e, struct ccp_span inner)
         return;
     }
     struct ccp_span value = environ_get(e->c, name);
+    if (!e->foreign)
+        e->variable = name;
     e->foreign = true;
     if (value.n == 0 && rest.n != 0)
         value = ccp_span_skip(rest, 2);
@@ -92,6 +94,8 @@ bool expand_node(struct config *c, struct config_tree *node, struct ccp_span nam
         c->no_memory = true;
         return false;
     }
+    if (node->layer == LAYER_DEFAULT && e.foreign)
+        node->via = arena_dup(&c->arena, e.variable);
     e.out = out;
     e.n = 0;
     run(&e, node->text);

@@ -2,7 +2,8 @@
  * Faults: what is wrong, and where it stands.
  *
  * All of them are collected; the text begins with the place ("ccproxy.toml:12", "env SERVER__PORT") and names the
- * key. No caller may put a value into a fault that could be a secret.
+ * key. No caller may put a value into a fault that could be a secret. Names of files, variables and keys are anybody's:
+ * what a terminal could take for a command, or is not UTF-8, leaves here as "?".
  */
 #include <config/config_impl.h>
 
@@ -15,8 +16,24 @@ static bool said(const struct config *c, struct ccp_span text)
     return false;
 }
 
+/* In place: the text was just printed into our arena. */
+static void make_readable(struct ccp_span text)
+{
+    char *p = (char *)text.p;
+    size_t bad;
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
+            p[i] = '?';
+    while (!config_utf8(text, &bad)) {
+        ((char *)text.p)[bad] = '?';
+        text = ccp_span_skip(text, bad + 1);
+    }
+}
+
 static void add(struct config *c, bool warning, struct ccp_span text)
 {
+    if (text.p != NULL)
+        make_readable(text);
     if (text.p != NULL && said(c, text))
         return;
     if (c->fault_n == c->fault_cap) {
@@ -95,6 +112,8 @@ static void vfault(struct config *c, const struct config_tree *node, struct ccp_
         return;
     }
     struct ccp_span where = origin_text(c, node);
+    if (node != NULL && node->layer == LAYER_DEFAULT && node->via.n != 0) /* nobody set it but this variable */
+        where = arena_printf(&c->arena, "env %.*s", CCP_FMT(fault_clean(c, node->via)));
     if (name.n == 0)
         add(c, warning, arena_printf(&c->arena, "%.*s: %.*s", CCP_FMT(where), CCP_FMT(what)));
     else

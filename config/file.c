@@ -14,7 +14,7 @@ static const char *read_all(int fd, size_t max, char **bytes, size_t *n, int *er
 {
     char *p = malloc(max + 1);
     size_t have = 0;
-    ssize_t got;
+    ssize_t got = 0;
     if (p == NULL)
         return "not enough memory";
     while (have <= max && ((got = read(fd, p + have, max + 1 - have)) > 0 || (got < 0 && errno == EINTR)))
@@ -101,15 +101,11 @@ size_t config_search(struct ccp_span *paths, size_t max, struct arena *a, bool c
     return s.n;
 }
 
-static struct ccp_span without_bom(struct ccp_span text)
-{
-    return ccp_span_starts(text, CCP_SPAN("\xef\xbb\xbf")) ? ccp_span_skip(text, 3) : text;
-}
-
 static void take(struct config *c, char *bytes, size_t n)
 {
     struct toml_error e = {.what = ""};
-    if (tree_parse(c, without_bom(ccp_span_of(bytes, n)), c->layers[LAYER_FILE], &e) == TOML_SYNTAX)
+    /* a byte order mark is skipped by the parser, a second one refused */
+    if (tree_parse(c, ccp_span_of(bytes, n), c->layers[LAYER_FILE], &e) == TOML_SYNTAX)
         fault_plain(c, false, "%.*s:%u:%u: %s", CCP_FMT(c->file), e.line, e.column, e.what);
     if ((c->file_mode & S_IWOTH) != 0)
         fault_plain(c, true, "%.*s: anyone may write this file (chmod o-w)", CCP_FMT(c->file));

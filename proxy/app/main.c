@@ -67,7 +67,10 @@ static const struct command *find(int argc, char **argv, int *words)
 static int run(struct cli *cli, int argc, char **argv)
 {
     const struct command *c = cli->command;
-    if (!args_parse(c->options, argc, argv, &cli->args))
+    bool parsed = args_parse(c->options, argc, argv, &cli->args);
+    if (cli->args.hits == NULL || cli->args.operands == NULL)
+        return complain(EXIT_FAILED, "%s", cli->args.error);
+    if (!parsed)
         return complain(EXIT_USAGE, "%s\nTry: ccproxy %s --help", cli->args.error, c->name);
     if (args_has(&cli->args, "help")) {
         help_command(c, stdout);

@@ -2,19 +2,32 @@
  * SIGHUP: a whole new configuration beside the old one, then one message to each worker.
  *
  * Requests that run keep the configuration they started with. A configuration with a fault, or one that cannot be
- * opened, changes nothing at all.
+ * opened, changes nothing at all but what health says.
  */
 #include <app/server.h>
 
 #include <base/log.h>
 
+/* Why nothing is taken: one line for the log, whatever number of faults there is. */
+struct refusal {
+    char text[1600]; /* the log cuts at 2048 */
+    size_t n, unsaid;
+};
+
 static void report(void *arg, bool warning, struct ccp_span text)
 {
-    (void)arg;
-    if (warning)
+    struct refusal *why = arg;
+    size_t room = sizeof(why->text) - why->n;
+    if (warning) {
         log_warn("config", "%.*s", CCP_FMT(text));
+        return;
+    }
+    int n = snprintf(why->text + why->n, room, "%s%.*s", why->n != 0 ? "; " : "", CCP_FMT(text));
+    if (n > 0 && ((size_t)n < room || why->n == 0))
+        why->n += (size_t)n < room ? (size_t)n : room - 1;
     else
-        log_error("config", "%.*s", CCP_FMT(text));
+        why->unsaid++;
+    why->text[why->n] = '\0';
 }
 
 /* What binding settled stays; all other keys of [server] are applied. */
@@ -30,19 +43,20 @@ static void warn_of_restart(struct config *old, struct config *fresh)
         log_warn("config", "[server] %s: changed, but needs a restart; the rest is applied", names);
 }
 
-/* NULL = no usable configuration; everything was reported. */
-static struct runtime *fresh_runtime(struct server *s)
+/* NULL = no usable configuration; `refusal` says why. */
+static struct runtime *fresh_runtime(struct server *s, struct refusal *refusal)
 {
     struct ccp_span why;
-    struct runtime *rt = load_runtime(s->cli, NULL, report, NULL);
+    struct runtime *rt = load_runtime(s->cli, NULL, report, refusal);
     if (rt == NULL)
         return NULL;
     rt->generation = s->rt->generation + 1;
     if (server_is_open_to_all(s, &rt->settings))
-        log_error("config", "the server is reachable beyond this machine: a configuration without any key needs "
-                            "security.allow_unauthenticated = true");
+        report(refusal, false,
+               CCP_SPAN("the server is reachable beyond this machine: a configuration without any key needs "
+                        "security.allow_unauthenticated = true"));
     else if (!runtime_open(rt, chain_core(), &why))
-        log_error("config", "%.*s", CCP_FMT(why));
+        report(refusal, false, why);
     else
         return rt;
     runtime_unref(rt);
@@ -63,11 +77,21 @@ static void reload_files(struct server *s, const struct settings *settings)
         log_error("config", "%s; the old certificate stays", why);
 }
 
+static void say_refusal(const struct refusal *why)
+{
+    char more[64] = "";
+    if (why->unsaid != 0)
+        snprintf(more, sizeof(more), " (and %zu more: ccproxy config check)", why->unsaid);
+    log_error("config", "not reloaded, the old configuration goes on: %s%s", why->text, more);
+}
+
 void server_reload(struct server *s)
 {
-    struct runtime *rt = fresh_runtime(s);
+    struct refusal refusal = {.n = 0};
+    struct runtime *rt = fresh_runtime(s, &refusal);
     if (rt == NULL) {
-        log_error("config", "not reloaded: the old configuration goes on");
+        say_refusal(&refusal);
+        atomic_store(&s->rt->outdated, true);
         return;
     }
     warn_of_restart(s->bound, rt->config);

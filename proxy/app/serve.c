@@ -4,9 +4,11 @@
  * Read the configuration, prove the guard, bind, stop being root, open log and plugins, start the workers, say so.
  * Whatever fails before the last step leaves nothing behind but a text and an exit code.
  */
+#include <app/notify.h>
 #include <app/server.h>
 
 #include <base/log.h>
+#include <base/memory.h>
 
 static const struct arg_option *const options[] = {config_options, serve_options, help_options, NULL};
 
@@ -23,7 +25,9 @@ static int start(struct server *s)
     if (code != EXIT_OK)
         return code;
     banner_print(s);
+    memory_drop_code();
     log_info("main", "ccproxy " CCP_VERSION " serves with %zu workers", s->worker_n);
+    notify("READY=1");
     return server_run(s);
 }
 

@@ -4,6 +4,8 @@
 #include <app/server.h>
 
 #include <base/log.h>
+#include <base/memory.h>
+#include <upstream/resolve.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -41,6 +43,7 @@ void server_options(struct http_options *o, const struct server_settings *s)
     o->write_timeout_ms = s->write_timeout;
     o->drain_timeout_ms = s->drain_timeout;
     o->body_min_rate = s->body_min_rate;
+    o->memory_limit = s->memory_limit;
     o->trusted_proxies = s->trusted_proxies.v;
     o->trusted_proxy_count = s->trusted_proxies.n;
 }
@@ -61,14 +64,14 @@ static int become_user(const struct server *s)
     return wrong == NULL ? EXIT_OK : complain(EXIT_CONFIG, "server.user \"%s\": %s", settings->user.p, wrong);
 }
 
-/* Faults of the configuration that only binding finds; everything else is about the address. */
+/* Faults of the configuration that only binding finds; everything else is about the address, or the right to it. */
 static int bind_code(const char *why)
 {
     static const char *const ours[] = {"certificate ", "key ", "server.", "tls_", "TLS "};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (strncmp(why, ours[i], strlen(ours[i])) == 0)
             return EXIT_CONFIG;
-    return EXIT_UNAVAILABLE;
+    return strstr(why, ": no right ") != NULL ? EXIT_DENIED : EXIT_UNAVAILABLE;
 }
 
 int server_bind(struct server *s)
@@ -112,12 +115,24 @@ static size_t count_workers(int64_t wanted)
     return n > 0 && n < 256 ? (size_t)n : 1;
 }
 
+static bool watch(struct server *s)
+{
+    struct watchdog_target *targets = calloc(s->worker_n, sizeof(*targets));
+    for (size_t i = 0; targets != NULL && i < s->worker_n; i++)
+        targets[i] = (struct watchdog_target){http_worker_loop(s->workers[i].http), s->workers[i].thread};
+    s->watchdog = targets != NULL ? watchdog_start(targets, s->worker_n) : NULL;
+    free(targets);
+    return s->watchdog != NULL;
+}
+
 int server_start(struct server *s)
 {
     s->ended_fd = eventfd(0, EFD_CLOEXEC);
     s->worker_n = count_workers(s->rt->settings.server.workers);
+    memory_tune(s->worker_n);
     s->workers = calloc(s->worker_n, sizeof(*s->workers));
-    if (s->ended_fd < 0 || s->workers == NULL)
+    s->resolver = resolver_new(&(struct resolver_options){0});
+    if (s->ended_fd < 0 || s->workers == NULL || s->resolver == NULL)
         return complain(EXIT_FAILED, "cannot start workers: %s", strerror(errno));
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_open(&s->workers[i], s))
@@ -125,12 +140,15 @@ int server_start(struct server *s)
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_start(&s->workers[i], i))
             return complain(EXIT_FAILED, "cannot start the thread of worker %zu", i);
+    if (!watch(s))
+        return complain(EXIT_FAILED, "cannot start the watchdog's thread");
     chain_announce(s->rt, CCP_EVENT_SERVER_STARTED);
     return EXIT_OK;
 }
 
 void server_close(struct server *s)
 {
+    watchdog_stop(s->watchdog); /* every loop has ended, or never began */
     for (size_t i = 0; i < s->worker_n; i++)
         if (s->workers != NULL && s->workers[i].running)
             http_worker_stop(s->workers[i].http); /* a start that failed half-way; harmless otherwise */
@@ -139,6 +157,7 @@ void server_close(struct server *s)
     if (s->draining)
         log_info("main", "stopped");
     free(s->workers);
+    resolver_free(s->resolver);
     http_listeners_free(s->listeners);
     runtime_unref(s->rt);
     config_unref(s->bound);

@@ -8,6 +8,7 @@
 #define APP_SERVER_H
 
 #include <app/app.h>
+#include <app/watchdog.h>
 #include <chain/chain.h>
 #include <http/http.h>
 #include <upstream/upstream.h>
@@ -32,8 +33,10 @@ struct server {
     struct config *bound; /* the one of the start: http/ keeps pointing at its texts */
     struct http_options options;
     struct http_listeners *listeners;
+    struct resolver *resolver; /* shared by the workers' upstreams */
     struct worker *workers;
     size_t worker_n;
+    struct watchdog *watchdog;
     int ended_fd; /* eventfd: counts workers whose loop ended */
     bool draining, logging;
 };

@@ -3,6 +3,7 @@
  *
  * Signals are blocked in every thread and read here from a descriptor, so nothing ever runs inside a signal handler.
  */
+#include <app/notify.h>
 #include <app/server.h>
 
 #include <base/log.h>
@@ -32,8 +33,11 @@ bool signals_block(void)
 static void stop(struct server *s)
 {
     bool again = s->draining;
-    if (!again)
+    if (!again) {
         chain_announce(s->rt, CCP_EVENT_SERVER_STOPPING);
+        notify("STOPPING=1");
+        http_listeners_close(s->listeners);
+    }
     log_info("main", again ? "stopping at once" : "draining: no new requests, running ones may finish");
     s->draining = true;
     for (size_t i = 0; i < s->worker_n; i++)

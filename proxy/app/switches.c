@@ -49,9 +49,10 @@ static bool apply(struct sets *s, const struct args *args, struct config *c)
 {
     struct top_settings top = {.enable_plugins = true};
     struct config_section section = {"", settings_top_rows, NULL, &top, NULL};
-    struct names *on = calloc(2, sizeof(*on)), *off = on + 1;
+    struct names *on = calloc(2, sizeof(*on));
     if (on == NULL)
         return false;
+    struct names *off = on + 1;
     config_bind(c, &section);
     bool limited = config_is_set(c, "", "enabled_plugins", NULL);
     copy(on, &top.enabled_plugins);

@@ -28,7 +28,9 @@ static size_t share_of_host(const struct server *s, const struct runtime *rt)
 
 bool worker_open(struct worker *w, struct server *s)
 {
-    struct upstream_options options = {.max_connections_per_host = share_of_host(s, s->rt)};
+    struct upstream_options options = {.max_connections_per_host = share_of_host(s, s->rt),
+                                       .curl_only = s->rt->settings.upstream.transport == UPSTREAM_CURL,
+                                       .resolver = s->resolver};
     w->server = s;
     w->http = http_worker_new(&s->options, s->listeners);
     if (w->http == NULL)

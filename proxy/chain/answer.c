@@ -3,6 +3,7 @@
  * client's own format. The only file of the chain that calls the responder.
  */
 #include <base/clock.h>
+#include <base/fault.h>
 #include <base/status.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
@@ -10,7 +11,7 @@
 bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value)
 {
     struct ccp_response_head *h = &x->head;
-    if (value.p == NULL)
+    if (value.p == NULL || CCP_FAULT("answer.header"))
         return false;
     if (h->count == h->capacity) {
         size_t capacity = h->capacity != 0 ? h->capacity * 2 : 32;
@@ -133,6 +134,8 @@ void answer_whole(struct exchange *x, int status, struct ccp_span content_type, 
 
 static bool failure_text(struct exchange *x, bool event, struct ccp_buf *out)
 {
+    if (CCP_FAULT("answer.text"))
+        return false;
     struct format_error e = {x->status, format_http_status(x->route.format, x->status), x->error, x->request_id};
     return event ? format_error_event(x->route.format, &e, out) : format_error_body(x->route.format, &e, out);
 }

@@ -215,6 +215,11 @@ static void plugin_record(const struct ccp_plugin_env *env, struct ccp_span line
     log_line(line);
 }
 
+static bool plugin_room(const struct ccp_plugin_env *env, struct ccp_span kind)
+{
+    return log_room(env->name.p, kind);
+}
+
 static bool log_is_json(void)
 {
     return log_current_format() == LOG_JSON;
@@ -257,6 +262,7 @@ const struct ccp_api chain_api = {
     .log = plugin_log,
     .log_record = plugin_record,
     .log_json = log_is_json,
+    .log_room = plugin_room,
 };
 
 static const struct ccp_middleware *const core_middlewares[] = {&core_request_id, &core_host, &core_cors, &core_auth,

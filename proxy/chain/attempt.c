@@ -3,6 +3,7 @@
  * of it reaches the client.
  */
 #include <base/clock.h>
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 #include <wire/json.h>
@@ -21,7 +22,7 @@ static bool versioned(const struct exchange *x)
 static struct ccp_span path_text(struct exchange *x, struct ccp_span s)
 {
     static const char digits[] = "0123456789ABCDEF", plain[] = "-._~/:@";
-    char *out = s.n < SIZE_MAX / 3 ? arena_alloc(&x->arena, s.n * 3 + 1) : NULL;
+    char *out = s.n < SIZE_MAX / 3 && !CCP_FAULT("attempt.model") ? arena_alloc(&x->arena, s.n * 3 + 1) : NULL;
     size_t o = 0;
     for (size_t i = 0; out != NULL && i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
@@ -55,18 +56,24 @@ static struct ccp_span upstream_path(struct exchange *x)
     return pieces[1].p != NULL ? arena_cat(&x->arena, pieces, 3) : pieces[1];
 }
 
-/* A key in the query is a client's credential: only passthrough lets it go on. */
-static struct ccp_span upstream_query(struct exchange *x)
+/* A key in the query is a client's credential: only passthrough lets it go on. False = no memory. */
+static bool upstream_query(struct exchange *x, struct ccp_span *query)
 {
-    if (x->route.format == CCP_FORMAT_GEMINI && x->route.provider->auth != AUTH_PASSTHROUGH)
-        return url_query_remove(&x->arena, x->query, CCP_SPAN("key"));
-    return x->query;
+    *query = x->query;
+    if (x->route.format != CCP_FORMAT_GEMINI || x->route.provider->auth == AUTH_PASSTHROUGH)
+        return true;
+    if (CCP_FAULT("attempt.query"))
+        return false;
+    *query = url_query_remove(&x->arena, x->query, CCP_SPAN("key"));
+    return query->p != NULL || x->query.p == NULL;
 }
 
 static bool build_url(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
-    struct ccp_span query = upstream_query(x);
+    struct ccp_span query;
+    if (!upstream_query(x, &query))
+        return false;
     struct ccp_span base = p->def->transport != NULL ? CCP_SPAN("") : p->s.base_url;
     while (base.n != 0 && base.p[base.n - 1] == '/')
         base.n--;
@@ -83,7 +90,7 @@ static bool build_url(struct exchange *x)
             exchange_fail(x, CCP_BAD_REQUEST, "the query has characters that must be percent-encoded");
             return false;
         }
-    x->up.url = arena_cat(&x->arena, pieces, 4);
+    x->up.url = CCP_FAULT("attempt.url") ? (struct ccp_span){NULL, 0} : arena_cat(&x->arena, pieces, 4);
     return x->up.url.p != NULL;
 }
 
@@ -93,7 +100,8 @@ static bool build_body(struct exchange *x)
     x->up.body_pieces = x->body.n != 0;
     if (x->model_raw.n == 0 || ccp_span_eq(x->client_model, x->upstream_model))
         return true;
-    struct ccp_span quoted = json_quote(&x->arena, x->upstream_model);
+    struct ccp_span quoted =
+        CCP_FAULT("attempt.splice") ? (struct ccp_span){NULL, 0} : json_quote(&x->arena, x->upstream_model);
     if (quoted.p == NULL)
         return false;
     json_splice(x->body, x->model_raw, quoted, x->up.body);
@@ -154,7 +162,18 @@ static size_t add_fixed(struct exchange *x, const struct provider *p, struct ccp
 
 static struct ccp_header *room_for(struct exchange *x, const struct provider *p, size_t n)
 {
+    if (CCP_FAULT("attempt.headers"))
+        return NULL;
     return arena_alloc(&x->arena, (n + p->s.headers.n + defaults(p) + 2) * sizeof(struct ccp_header));
+}
+
+/* A name that could not be copied would go out as nothing. */
+static bool all_named(const struct ccp_header *h, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (h[i].name.p == NULL)
+            return false;
+    return true;
 }
 
 static bool build_headers(struct exchange *x)
@@ -167,7 +186,7 @@ static bool build_headers(struct exchange *x)
             h[n++] = x->headers[i];
     x->up.headers = h;
     x->up.header_count = h != NULL ? add_fixed(x, p, h, n) : 0;
-    return h != NULL;
+    return h != NULL && all_named(h, x->up.header_count);
 }
 
 bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up)
@@ -178,7 +197,7 @@ bool attempt_own_headers(struct exchange *x, const struct provider *p, struct cc
     h[0] = (struct ccp_header){CCP_SPAN("user-agent"), CCP_SPAN("ccproxy/" CCP_VERSION)};
     up->headers = h;
     up->header_count = add_fixed(x, p, h, 1);
-    return true;
+    return all_named(h, up->header_count);
 }
 
 /* -- the credential -- */
@@ -356,7 +375,8 @@ static bool send(struct exchange *x)
 {
     x->attempts++;
     x->head.count = x->own_headers; /* nothing of an answer that was judged away */
-    x->transfer = x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
+    x->transfer =
+        CCP_FAULT("attempt.start") ? NULL : x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
     if (x->transfer == NULL)
         exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
     return x->transfer != NULL;

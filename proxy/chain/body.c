@@ -3,6 +3,7 @@
  *
  * A coded body is decoded only when something must be read from it; otherwise it goes upstream as it came.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 #include <wire/json.h>
@@ -14,8 +15,8 @@ static void free_buffer(void *arg)
 
 static bool decode(struct exchange *x, enum coding coding)
 {
-    struct ccp_buf *out = arena_alloc(&x->arena, sizeof(*out));
-    if (out == NULL || !arena_defer(&x->arena, free_buffer, out)) {
+    struct ccp_buf *out = CCP_FAULT("body.buffer") ? NULL : arena_alloc(&x->arena, sizeof(*out));
+    if (out == NULL || CCP_FAULT("body.defer") || !arena_defer(&x->arena, free_buffer, out)) {
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return false;
     }
@@ -50,7 +51,7 @@ static bool take_model(struct exchange *x, struct ccp_span raw)
     }
     x->model_raw = raw;
     /* A copy: the model is still named in the last event, when the body may be gone. */
-    struct ccp_span text = json_text(&x->arena, raw);
+    struct ccp_span text = CCP_FAULT("body.model") ? (struct ccp_span){NULL, 0} : json_text(&x->arena, raw);
     x->client_model = text.p != NULL ? arena_dup(&x->arena, text) : text;
     if (x->client_model.p == NULL)
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
@@ -81,8 +82,13 @@ static bool scan(struct exchange *x)
 bool body_read(struct exchange *x, bool needed)
 {
     if (x->route.format == CCP_FORMAT_GEMINI && x->route.path_model.n != 0) {
-        x->client_model = url_decode(&x->arena, x->route.path_model);
+        x->client_model =
+            CCP_FAULT("body.path_model") ? (struct ccp_span){NULL, 0} : url_decode(&x->arena, x->route.path_model);
         x->wants_stream = x->route.stream_path;
+        if (x->client_model.p == NULL) {
+            exchange_fail(x, CCP_OVERLOADED, "out of memory");
+            return false;
+        }
     }
     enum coding coding = coding_of(headers_get(x->headers, x->header_count, CCP_SPAN("content-encoding")));
     if (coding == CODING_UNKNOWN) {

@@ -6,6 +6,7 @@
  * without Bearer, api-key, a query parameter of another format); what did not match stays and is the client's own
  * credential under `passthrough`. Every key is compared with every candidate in constant time.
  */
+#include <base/fault.h>
 #include <base/secret.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
@@ -73,29 +74,31 @@ static void judge_headers(struct exchange *x, const struct security_settings *s)
     x->header_count = kept;
 }
 
-/* The key that a "key=..." parameter holds, or NULL. Names may be percent-encoded too. */
-static const struct security_key *parameter_key(struct exchange *x, const struct security_settings *s,
-                                                struct ccp_span parameter)
+/* The key that a parameter holds under any name, or NULL; *named: it is "key=...". Both may be percent-encoded;
+ * `scratch` has room for the parameter. */
+static const struct security_key *parameter_key(const struct security_settings *s, struct ccp_span parameter,
+                                                char *scratch, bool *named)
 {
     size_t eq = ccp_span_find(parameter, '=');
-    struct ccp_span name = url_decode(&x->arena, ccp_span_of(parameter.p, eq));
-    return ccp_span_is(name, "key") ? match(s, url_decode(&x->arena, ccp_span_skip(parameter, eq + 1))) : NULL;
+    *named = ccp_span_is(url_decode_into(scratch, ccp_span_of(parameter.p, eq)), "key");
+    return match(s, url_decode_into(scratch, ccp_span_skip(parameter, eq + 1)));
 }
 
-/* Drops every parameter that holds a key; on Gemini paths and model lists it is a proof. False = no memory. */
+/* Drops every parameter that holds a key; on Gemini paths and model lists "key" is a proof. False = no memory. */
 static bool judge_query(struct exchange *x, const struct security_settings *s)
 {
     bool proof = x->route.format == CCP_FORMAT_GEMINI || x->route.op == CCP_OP_MODELS || x->route.op == CCP_OP_MODEL;
-    char *out = x->query.n != 0 ? arena_alloc(&x->arena, x->query.n) : NULL;
+    char *out = x->query.n != 0 && !CCP_FAULT("auth.query") ? arena_alloc(&x->arena, 2 * x->query.n) : NULL;
     size_t o = 0;
     if (out == NULL)
         return x->query.n == 0;
+    char *scratch = out + x->query.n;
     for (struct ccp_span rest = x->query; rest.n != 0;) {
         struct ccp_span one = ccp_span_of(rest.p, ccp_span_find(rest, '&'));
-        const struct security_key *key = parameter_key(x, s, one);
-        bool more = one.n < rest.n;
+        bool more = one.n < rest.n, named;
+        const struct security_key *key = parameter_key(s, one, scratch, &named);
         rest = ccp_span_skip(rest, one.n + 1);
-        if (key != NULL && proof)
+        if (key != NULL && proof && named)
             x->key = key;
         if (key != NULL)
             continue;

@@ -1,14 +1,17 @@
 /*
  * Core middleware, order 20: CORS. Answers preflights itself and marks answers for allowed origins.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 
 static struct ccp_span join(struct exchange *x, const struct ccp_list *list)
 {
     struct ccp_span out = CCP_SPAN("");
-    for (size_t i = 0; i < list->n; i++)
-        out = arena_printf(&x->arena, "%.*s%s%.*s", CCP_FMT(out), i != 0 ? ", " : "", CCP_FMT(list->v[i]));
+    for (size_t i = 0; i < list->n && out.p != NULL; i++)
+        out = CCP_FAULT("cors.join")
+                  ? (struct ccp_span){NULL, 0}
+                  : arena_printf(&x->arena, "%.*s%s%.*s", CCP_FMT(out), i != 0 ? ", " : "", CCP_FMT(list->v[i]));
     return out;
 }
 

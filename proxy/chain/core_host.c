@@ -24,7 +24,8 @@ static struct host_port split(struct ccp_span authority)
     size_t colon = ccp_span_find(authority, ':');
     hp.host = ccp_span_of(authority.p, colon);
     hp.port = ccp_span_skip(authority, colon < authority.n ? colon + 1 : authority.n);
-    if (hp.host.n != 0 && hp.host.p[hp.host.n - 1] == '.')
+    /* The root's dot, once: "localhost.." is nobody's name. */
+    if (hp.host.n > 1 && hp.host.p[hp.host.n - 1] == '.' && hp.host.p[hp.host.n - 2] != '.')
         hp.host.n--;
     return hp;
 }

@@ -2,6 +2,7 @@
  * Core middleware, order 0: the request's id. The client's x-request-id if it is short and plain, else a
  * random one; it stands in every answer, error and log line.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 
@@ -25,7 +26,7 @@ static struct ccp_span fresh(struct exchange *x)
     static const char digits[] = "0123456789abcdef";
     char text[4 + 24] = "req_";
     if (w->random_left < 12) {
-        if (getrandom(w->random, sizeof(w->random), 0) != sizeof(w->random))
+        if (CCP_FAULT("request_id.random") || getrandom(w->random, sizeof(w->random), 0) != sizeof(w->random))
             memcpy(w->random, &x->started_us, sizeof(x->started_us));
         w->random_left = sizeof(w->random);
     }
@@ -45,7 +46,7 @@ static enum ccp_verdict on_request(void *self, struct ccp_exchange *pub)
         return CCP_NEXT;
     x->request_id = headers_get(x->headers, x->headers != NULL ? x->header_count : 0, CCP_SPAN("x-request-id"));
     if (!plain(x->request_id))
-        x->request_id = fresh(x);
+        x->request_id = CCP_FAULT("request_id.text") ? (struct ccp_span){NULL, 0} : fresh(x);
     if (x->request_id.p == NULL)
         x->request_id = CCP_SPAN("req_none");
     return CCP_NEXT;

@@ -157,7 +157,7 @@ void chain_client_gone(struct exchange *x)
 struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transport *http, void *http_self,
                                       struct runtime *runtime)
 {
-    struct chain_worker *w = calloc(1, sizeof(*w));
+    struct chain_worker *w = CCP_FAULT("chain.worker") ? NULL : calloc(1, sizeof(*w));
     if (w == NULL) {
         runtime_unref(runtime);
         return NULL;
@@ -176,7 +176,7 @@ struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transp
 
 void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime)
 {
-    struct snapshot *s = calloc(1, sizeof(*s));
+    struct snapshot *s = CCP_FAULT("chain.snapshot") ? NULL : calloc(1, sizeof(*s));
     if (s == NULL) {
         runtime_unref(runtime);
         return;

@@ -5,6 +5,7 @@
  * judge error answers by their first bytes too (`judge`); its head then waits for them, which for an error costs
  * nothing. Under passthrough and without credential nothing is judged: the client sees what the upstream said.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 
 #define MOST_ATTEMPTS 3
@@ -43,7 +44,7 @@ bool judge_head(struct exchange *x, int status)
 bool judge_body(struct exchange *x, struct ccp_span bytes, bool end)
 {
     const struct provider *p = x->route.provider;
-    buf_add(&x->first, bytes);
+    x->first.failed = x->first.failed || CCP_FAULT("judge.first") || !buf_add(&x->first, bytes);
     if (!end && !x->first.failed && x->first.n < ENOUGH)
         return false;
     x->judging = false;

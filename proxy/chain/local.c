@@ -2,6 +2,7 @@
  * Routes that ccproxy answers itself: root, health, plugins. JSON, without secrets; what needs a key was
  * checked before.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 #include <wire/json.h>
@@ -16,7 +17,7 @@ static bool is_get(const struct exchange *x)
 
 static enum ccp_verdict send(struct exchange *x, int status, struct ccp_span type, struct ccp_buf *out)
 {
-    if (out->failed) {
+    if (CCP_FAULT("local.text") || out->failed) {
         buf_release(out);
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return CCP_FAILED;
@@ -35,10 +36,10 @@ static bool ready(const struct exchange *x)
     return false;
 }
 
-/* pass: every enabled provider is usable; warn: some; fail: none, or draining. */
+/* pass: every enabled provider is usable; warn: some, or the file on disk was refused; fail: none, or draining. */
 static const char *overall(const struct exchange *x)
 {
-    bool some = false, all = true;
+    bool some = false, all = !x->rt->outdated;
     for (size_t i = 0; i < x->rt->provider_count; i++) {
         some = some || x->rt->providers[i].usable;
         all = all && (x->rt->providers[i].usable || !x->rt->providers[i].enabled);
@@ -58,6 +59,15 @@ static void write_check(const struct provider *p, struct ccp_buf *out)
     buf_addz(out, "}]");
 }
 
+/* Nothing to say while the running configuration is the one that was last asked for. */
+static bool write_outdated(const struct runtime *rt, struct ccp_buf *out)
+{
+    if (rt->outdated)
+        buf_addz(out, "\"config:reload\":[{\"componentType\":\"component\",\"status\":\"warn\",\"output\":"
+                      "\"the last reload was refused, see the log; the configuration from before goes on\"}]");
+    return rt->outdated;
+}
+
 static enum ccp_verdict serve_health(struct exchange *x)
 {
     struct ccp_buf out;
@@ -66,6 +76,7 @@ static enum ccp_verdict serve_health(struct exchange *x)
     buf_printf(&out, "{\"status\":\"%s\"", overall(x));
     if (x->authenticated) {
         buf_addz(&out, ",\"version\":\"" CCP_VERSION "\",\"checks\":{");
+        first = !write_outdated(x->rt, &out);
         for (size_t i = 0; i < x->rt->provider_count; i++) {
             if (!x->rt->providers[i].enabled)
                 continue;

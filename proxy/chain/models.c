@@ -5,6 +5,7 @@
  * written here: configured and built-in models, lists for callers of another shape, and the merged list without
  * a prefix; what is not known yet is asked for first (models_fetch.c).
  */
+#include <base/fault.h>
 #include <chain/models_impl.h>
 #include <wire/json.h>
 
@@ -80,7 +81,7 @@ static bool collect(struct exchange *x, const struct provider *const *from, size
     size_t most = 0;
     for (size_t i = 0; i < n; i++)
         most += count(x, from[i]);
-    l->v = arena_alloc(&x->arena, (most + 1) * sizeof(*l->v));
+    l->v = CCP_FAULT("models.collect") ? NULL : arena_alloc(&x->arena, (most + 1) * sizeof(*l->v));
     for (size_t i = 0; l->v != NULL && i < n; i++)
         add_all(x, l, from[i]);
     return l->v != NULL;
@@ -176,7 +177,7 @@ static void write_list(const struct exchange *x, const struct list *l, struct cc
 
 static enum ccp_verdict answer(struct exchange *x, struct ccp_buf *out)
 {
-    if (out->failed) {
+    if (CCP_FAULT("models.text") || out->failed) {
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return CCP_FAILED;
     }
@@ -212,7 +213,7 @@ static enum ccp_verdict serve(struct exchange *x)
 {
     const struct provider **from = arena_alloc(&x->arena, (x->rt->provider_count + 1) * sizeof(*from) * 2);
     struct list l = {NULL, 0};
-    if (from == NULL) {
+    if (from == NULL || CCP_FAULT("models.sources")) {
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return CCP_FAILED;
     }

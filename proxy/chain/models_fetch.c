@@ -5,6 +5,7 @@
  * for half a minute, per configuration.
  */
 #include <base/clock.h>
+#include <base/fault.h>
 #include <base/log.h>
 #include <chain/models_impl.h>
 
@@ -34,7 +35,7 @@ static struct model_list *slot(const struct exchange *x, const struct provider *
 {
     struct snapshot *s = x->snap;
     if (s->lists == NULL)
-        s->lists = calloc(x->rt->provider_count, sizeof(struct model_list));
+        s->lists = CCP_FAULT("models.slot") ? NULL : calloc(x->rt->provider_count, sizeof(struct model_list));
     return s->lists != NULL ? &s->lists[p - x->rt->providers] : NULL;
 }
 
@@ -134,15 +135,16 @@ static bool build(struct exchange *x, struct fetch *f)
 
 bool models_fetch(struct exchange *x, const struct provider *const *providers, size_t n)
 {
-    struct fetch_group *g = arena_zalloc(&x->arena, sizeof(*g) + n * sizeof(struct fetch));
-    if (g == NULL || !arena_defer(&x->arena, release_all, g))
+    struct fetch_group *g =
+        CCP_FAULT("models.group") ? NULL : arena_zalloc(&x->arena, sizeof(*g) + n * sizeof(struct fetch));
+    if (g == NULL || CCP_FAULT("models.defer") || !arena_defer(&x->arena, release_all, g))
         return false;
     g->x = x;
     for (size_t i = 0; i < n; i++) {
         struct fetch *f = &g->v[g->n];
         *f = (struct fetch){.group = g, .p = providers[i]};
         buf_init(&f->body, LIST_MAX);
-        if (build(x, f))
+        if (!CCP_FAULT("models.start") && build(x, f))
             f->transfer = x->w->http->start(x->w->http_self, &x->pub, &f->up, &events, f);
         if (f->transfer == NULL)
             continue;

@@ -5,6 +5,7 @@
  * chunk (up to 16 KiB) is held until its event is complete, which costs the client nothing, since nobody acts
  * on half an event. And a stream that ends without its terminator ends with an error, never as success.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 
 static bool wants_keepalive(const struct exchange *x)
@@ -123,7 +124,7 @@ static enum ccp_push pipe_events(struct exchange *x, struct ccp_span bytes)
     }
     if (result == CCP_PUSH_GONE)
         return result;
-    if (!x->split && bytes.n <= x->held.max - x->held.n && buf_add(&x->held, bytes))
+    if (!x->split && bytes.n <= x->held.max - x->held.n && !CCP_FAULT("pipe.hold") && buf_add(&x->held, bytes))
         return result;
     /* Too large to hold: it flows, and a cut inside it will break the connection. */
     x->held.failed = false;

@@ -4,6 +4,7 @@
  * A middleware may answer, fail or wait; what it says is a verdict and comes back by return value. Waiting
  * gives control back to the loop until ccp resume.
  */
+#include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
 
@@ -115,7 +116,8 @@ static bool prepare(struct exchange *x)
     x->raw_query = ccp_span_skip(target, mark < target.n ? mark + 1 : target.n);
     x->query = x->raw_query;
     x->path = url_canonical_path(&x->arena, ccp_span_of(target.p, mark));
-    x->headers = arena_alloc(&x->arena, (x->req.header_count + 1) * sizeof(struct ccp_header));
+    x->headers =
+        CCP_FAULT("run.headers") ? NULL : arena_alloc(&x->arena, (x->req.header_count + 1) * sizeof(struct ccp_header));
     if (x->headers == NULL) {
         x->path = x->path.p != NULL ? x->path : CCP_SPAN("/");
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
@@ -138,6 +140,7 @@ static bool prepare(struct exchange *x)
 void run_start(struct exchange *x)
 {
     exchange_state(x, X_ENTERING);
+    CCP_FAULT_BLOCK("chain.block");
     bool sound = prepare(x);
     core_request_id.on_request(NULL, &x->pub); /* also for what is refused before the chain */
     hooks_emit(x, CCP_EVENT_REQUEST_STARTED);

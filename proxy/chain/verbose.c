@@ -16,8 +16,8 @@ void verbose_body(const struct exchange *x, const char *direction, uint64_t offs
         return;
     while (bytes.n != 0 && offset < BODY_MAX) {
         struct ccp_span piece = {bytes.p, bytes.n < PIECE_MAX ? bytes.n : PIECE_MAX};
-        log_info("api", "%.*s %s from byte %llu: %.*s", CCP_FMT(x->request_id), direction, (unsigned long long)offset,
-                 CCP_FMT(piece));
+        log_bulk(CCP_LOG_INFO, "api", "%.*s %s from byte %llu: %.*s", CCP_FMT(x->request_id), direction,
+                 (unsigned long long)offset, CCP_FMT(piece));
         offset += piece.n;
         bytes = ccp_span_skip(bytes, piece.n);
     }

@@ -5,6 +5,7 @@
  */
 #include <http/http_impl.h>
 
+#include <base/budget.h>
 #include <base/log.h>
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 
 #define ACCEPTS_PER_TURN 2 /* few, so that the other workers get their share of a burst */
 #define RETRY_MS         50
+#define COMPLAIN_MS      10000
 
 static void listen_on(struct http_worker *w);
 
@@ -25,7 +27,16 @@ static void stop_listening(struct http_worker *w)
 
 static bool full(const struct http_worker *w)
 {
-    return atomic_load(&w->shared->connections) >= w->max_connections;
+    return atomic_load(&w->shared->connections) >= w->max_connections || budget_level(0) == BUDGET_FULL;
+}
+
+/* At the limit of descriptors this would be said with every retry. */
+static void complain(struct http_worker *w, int error)
+{
+    if (w->accept_complained != 0 && w->loop.now_ms - w->accept_complained < COMPLAIN_MS)
+        return;
+    w->accept_complained = w->loop.now_ms;
+    log_warn("http", "accept: %s", strerror(error));
 }
 
 /* False = nothing more to take now. */
@@ -41,8 +52,9 @@ static bool accept_one(struct http_worker *w, h2o_socket_t *sock, const struct l
     if (fd >= 0)
         return conn_new(w, fd, from, (struct sockaddr *)&peer, len);
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_warn("http", "accept: %s", strerror(errno));
+        complain(w, errno);
         stop_listening(w);
+        return false;
     }
     return errno == ECONNABORTED || errno == EINTR;
 }
@@ -52,6 +64,7 @@ static void on_listener(h2o_socket_t *sock, const char *err)
     struct http_worker *w = sock->data;
     if (err != NULL)
         return;
+    loop_works(&w->loop);
     for (size_t i = 0; i < w->listening_n; i++)
         if (w->listening[i] == sock)
             for (int n = 0; n < ACCEPTS_PER_TURN && accept_one(w, sock, &w->listeners->list[i]);)

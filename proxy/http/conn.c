@@ -9,11 +9,18 @@
 #include <http/http_impl.h>
 
 #include <base/assert.h>
+#include <base/budget.h>
 #include <base/clock.h>
 #include <base/fault.h>
 
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+
+/* What h2o, OpenSSL and we hold for a connection besides buffers, about. */
+static size_t conn_cost(const struct conn *c)
+{
+    return sizeof(*c) + (c->tls ? 40 * 1024 : 2 * 1024);
+}
 
 static void conn_closed(void *arg)
 {
@@ -23,6 +30,8 @@ static void conn_closed(void *arg)
     if (guard_current() == &c->guard)
         guard_set_current(NULL);
     loop_timer_stop(&w->loop, &c->timer);
+    guard_memory_close(&c->guard);
+    budget_give(conn_cost(c));
     *c->prev = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
@@ -59,6 +68,7 @@ void guard_leave(struct guard *g)
     if (guard_current() != g)
         return; /* the connection is gone */
     guard_set_current(NULL);
+    guard_memory_handled(g, conn_of_guard(g)->sock);
     deadline_settle(conn_of_guard(g));
 }
 
@@ -166,10 +176,12 @@ bool conn_new(struct http_worker *w, int fd, const struct listener *from, const 
     c->sock = h2o_evloop_socket_create(w->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     c->sock->on_close.cb = conn_closed;
     c->sock->on_close.data = c;
+    guard_memory_open(&c->guard, c->sock);
     SSL_CTX *ssl = from != NULL && !from->unix_socket ? tls_ref(&w->listeners->tls) : NULL;
     c->tls = ssl != NULL;
     if (c->tls)
         c->guard.allow_preface = false;
+    budget_take(conn_cost(c));
     w->accept.ssl_ctx = ssl;
     conn_enter(c);
     h2o_accept(&w->accept, c->sock);

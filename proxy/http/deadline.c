@@ -8,7 +8,15 @@
  */
 #include <http/http_impl.h>
 
+#include <sys/socket.h>
+
 #define BODY_WINDOW_MS 10000
+
+static const char late_answer[] = "HTTP/1.1 408 Request Timeout\r\n"
+                                  "connection: close\r\n"
+                                  "content-type: text/plain\r\n"
+                                  "content-length: 28\r\n\r\n"
+                                  "the request came too slowly\n";
 
 static enum conn_deadline wanted(const struct conn *c)
 {
@@ -67,12 +75,23 @@ void deadline_settle(struct conn *c)
     start(c);
 }
 
+/* A request that has begun is told why it ends (RFC 9110 section 15.5.9). Nothing of an answer was written yet, so the
+ * bytes may go past h2o; under TLS they may not, and HTTP/2 has no place for them. */
+static void say_late(const struct conn *c)
+{
+    bool begun = c->deadline == DEADLINE_BODY || (c->deadline == DEADLINE_HEAD && c->guard.bytes_in != 0);
+    if (begun && !c->guard.h2 && !c->tls)
+        send(c->fd, late_answer, sizeof(late_answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void deadline_fire(struct loop_timer *timer)
 {
     struct conn *c = (struct conn *)((char *)timer - offsetof(struct conn, timer));
     uint64_t got = c->guard.bytes_in - c->body_mark;
-    if (c->deadline == DEADLINE_BODY && got >= c->w->options.body_min_rate * (BODY_WINDOW_MS / 1000))
+    if (c->deadline == DEADLINE_BODY && got >= c->w->options.body_min_rate * (BODY_WINDOW_MS / 1000)) {
         start(c);
-    else
-        conn_cut(c);
+        return;
+    }
+    say_late(c);
+    conn_cut(c);
 }

@@ -1,7 +1,8 @@
 /*
  * The interposed functions themselves; see guard_impl.h. Each calls the real one through RTLD_NEXT (but for the
  * chunk decoder, which is replaced whole in guard_chunk.c). Rules about heads live in guard_head.c, budgets of
- * HTTP/2 frames in guard_frame.c; this file only ties them in.
+ * HTTP/2 frames in guard_frame.c, header blocks in guard_hpack.c, ends of streams in guard_stream.c; this file ties
+ * them in.
  *
  * What must stay true: the real function's contract towards h2o. A refusal is always one of the results h2o
  * itself could have produced.
@@ -42,8 +43,12 @@ const struct guard_symbol guard_symbols[] = {
     {"h2o_hpack_parse_headers", (void *)h2o_hpack_parse_headers},
     {"h2o_http2_decode_frame", (void *)h2o_http2_decode_frame},
     {"h2o_http2_stream_reset", (void *)h2o_http2_stream_reset},
+    {"h2o_http2__encode_rst_stream_frame", (void *)h2o_http2__encode_rst_stream_frame},
     {"h2o_socket_read_start", (void *)h2o_socket_read_start},
     {"h2o_socket_write", (void *)h2o_socket_write},
+    {"h2o_socket_ssl_handshake", (void *)h2o_socket_ssl_handshake},
+    {"h2o_buffer_reserve", (void *)h2o_buffer_reserve},
+    {"h2o_buffer__do_free", (void *)h2o_buffer__do_free},
     {NULL, NULL},
 };
 
@@ -52,6 +57,13 @@ static void *next_symbol(const char *name)
     void *p = dlsym(RTLD_NEXT, name);
     CCP_ASSERT(p != NULL);
     return p;
+}
+
+void *guard_next_symbol(_Atomic(void *) *slot, const char *name)
+{
+    if (*slot == NULL)
+        *slot = next_symbol(name);
+    return *slot;
 }
 
 static void init_once(void)
@@ -83,6 +95,7 @@ static void guarded_write(h2o_socket_t *sock, const char *err)
 {
     struct guard *g = guard_of(sock);
     CCP_ASSERT(g != NULL && g->write != NULL);
+    g->write_began = 0;
     guard_enter(g);
     g->write(sock, err);
     guard_leave(g);
@@ -103,6 +116,7 @@ GUARD_EXPORT void h2o_socket_write(h2o_socket_t *sock, h2o_iovec_t *bufs, size_t
     struct guard *g = guard_of(sock);
     if (g != NULL) {
         g->write = cb;
+        g->write_began = guard_now(g);
         cb = guarded_write;
     }
     real.write(sock, bufs, n, cb);
@@ -146,7 +160,9 @@ GUARD_EXPORT int phr_parse_request(const char *buf, size_t len, const char **met
     };
     if (!guard_head_ok(&parts))
         return -1;
-    if (g != NULL)
+    if (g != NULL) {
+        guard_body_expected(g, (size_t)n, headers, *header_count);
         guard_head_seen(g, GUARD_HEAD_COMPLETE);
+    }
     return n;
 }

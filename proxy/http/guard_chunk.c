@@ -6,13 +6,14 @@
  * in CRLF, extensions and trailers are bounded and dropped.
  */
 #include <http/guard_impl.h>
+#include <wire/headers.h>
 
 #define CHUNK_DIGITS_MAX 16
 #define CHUNK_SIZE_MAX   ((size_t)1 << 40)
 #define CHUNK_EXT_MAX    4096  /* of all extensions of a message */
 #define TRAILER_MAX      32768 /* bytes */
 
-enum state { SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF, END_LF };
+enum state { SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER, TRAILER_LF, END_LF };
 
 /* The size and the first three members' places are those of the library's struct phr_chunked_decoder; what is
  * padding there counts lines and extension bytes here (the caller zeroes all of it). */
@@ -55,20 +56,28 @@ static bool in_ext(struct phr_chunked_decoder *d, unsigned char c)
     return (c >= ' ' || c == '\t' || c == '\r') && c != 0x7f && ++d->ext_bytes <= CHUNK_EXT_MAX;
 }
 
+static bool token_char(unsigned char c)
+{
+    return headers_token_ok(ccp_span_of((const char *)&c, 1));
+}
+
+/* A trailer has the form of any field, although it is dropped: "GET / HTTP/1.1" here is somebody's next request. */
 static bool in_trailer(struct phr_chunked_decoder *d, unsigned char c)
 {
+    if (++d->trailer_bytes > TRAILER_MAX)
+        return false;
     if (d->state == TRAILER_START) {
-        if (c == '\r') {
-            d->state = END_LF;
-            return true;
-        }
-        if (c == ' ' || c == '\t' || c == ':' || ++d->lines > GUARD_FIELDS_MAX)
-            return false;
-        d->state = TRAILER;
-    } else if (c == '\r') {
-        d->state = TRAILER_LF;
+        d->state = c == '\r' ? END_LF : TRAILER_NAME;
+        return c == '\r' || (token_char(c) && ++d->lines <= GUARD_FIELDS_MAX);
     }
-    return (c >= ' ' || c == '\t' || c == '\r') && c != 0x7f && ++d->trailer_bytes <= TRAILER_MAX;
+    if (d->state == TRAILER_NAME) {
+        if (c == ':')
+            d->state = TRAILER;
+        return c == ':' || token_char(c);
+    }
+    if (c == '\r')
+        d->state = TRAILER_LF;
+    return (c >= ' ' || c == '\t' || c == '\r') && c != 0x7f;
 }
 
 static bool expect(struct phr_chunked_decoder *d, unsigned char c, unsigned char wanted, enum state next)
@@ -94,6 +103,7 @@ static bool step(struct phr_chunked_decoder *d, unsigned char c)
     case TRAILER_LF:
         return expect(d, c, '\n', TRAILER_START);
     case TRAILER_START:
+    case TRAILER_NAME:
     case TRAILER:
         return in_trailer(d, c);
     case DATA:

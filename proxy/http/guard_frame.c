@@ -1,5 +1,5 @@
 /*
- * Budgets for HTTP/2 (RFC 9113 section 10.5): how many fields a header block may carry, and how many frames of
+ * Budgets for HTTP/2 (RFC 9113 section 10.5): how many frames a header block may come in, and how many frames of
  * the kinds that cost much and say little a client may send in ten seconds.
  *
  * A refusal is a connection error: h2o sends GOAWAY with the code and text and closes. Resets are counted
@@ -22,7 +22,7 @@
 #define BLOCK_FRAMES_MAX 8
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 
 struct guard_frame { /* as the library's h2o_http2_frame_t */
     uint32_t length;
@@ -33,23 +33,8 @@ struct guard_frame { /* as the library's h2o_http2_frame_t */
 
 typedef ssize_t decode_frame_fn(struct guard_frame *, const uint8_t *, size_t, const h2o_http2_settings_t *,
                                 const char **);
-typedef void stream_reset_fn(void *, void *);
-typedef int parse_headers_fn(h2o_req_t *, void *, const uint8_t *, size_t, int *, size_t *, void *, const char **);
 
-/* The real function behind ours, kept in the caller's slot: dlsym always gives the same answer, so whichever
- * thread stores it first is right. */
-static void *next_symbol(_Atomic(void *) *slot, const char *name)
-{
-    void *p = *slot;
-    if (p == NULL) {
-        p = dlsym(RTLD_NEXT, name);
-        CCP_ASSERT(p != NULL);
-        *slot = p;
-    }
-    return p;
-}
-
-static void forget_body(struct guard *g, uint32_t stream)
+void guard_forget_body(struct guard *g, uint32_t stream)
 {
     for (unsigned i = 0; i < g->body_n; i++) {
         if (g->bodies[i] == stream) {
@@ -66,7 +51,7 @@ static void note_headers(struct guard *g, const struct guard_frame *f)
     g->block_bytes = f->length;
     g->block_frames = 0;
     if (g->end_stream)
-        forget_body(g, f->stream_id);
+        guard_forget_body(g, f->stream_id);
     if (f->stream_id <= g->top_stream)
         return; /* trailers */
     g->top_stream = f->stream_id;
@@ -84,11 +69,17 @@ static const char *note_continuation(struct guard *g, const struct guard_frame *
     return g->block_bytes > GUARD_HEAD_MAX ? "header block too large" : NULL;
 }
 
+/* Padding alone is no body either. */
+static bool data_is_empty(const struct guard_frame *f)
+{
+    return f->length == 0 || ((f->flags & PADDED) && f->length == 1u + f->payload[0]);
+}
+
 static const char *note_data(struct guard *g, const struct guard_frame *f)
 {
     if (f->flags & END_STREAM)
-        forget_body(g, f->stream_id);
-    else if (f->length == 0 && ++g->count.empty_data > EMPTY_DATA_MAX)
+        guard_forget_body(g, f->stream_id);
+    else if (data_is_empty(f) && ++g->count.empty_data > EMPTY_DATA_MAX)
         return "too many empty DATA frames";
     return NULL;
 }
@@ -124,7 +115,7 @@ static const char *note_frame(struct guard *g, const struct guard_frame *f)
     case CONTINUATION:
         return note_continuation(g, f);
     case RST_STREAM:
-        forget_body(g, f->stream_id);
+        guard_forget_body(g, f->stream_id);
         return ++g->count.control > CONTROL_MAX ? "too many control frames" : NULL;
     case SETTINGS:
         if (!table_size_ok(f))
@@ -132,10 +123,10 @@ static const char *note_frame(struct guard *g, const struct guard_frame *f)
         /* fall through */
     case PRIORITY:
     case PING:
+    case GOAWAY:
         return ++g->count.control > CONTROL_MAX ? "too many control frames" : NULL;
     case WINDOW_UPDATE:
         return note_window_update(g, f);
-    case GOAWAY:
     case PUSH_PROMISE:
         return NULL;
     default:
@@ -164,6 +155,8 @@ static const char *judge(struct guard *g, const struct guard_frame *f)
     const char *why = note_frame(g, f);
     if (why == NULL && g->count.resets > RESETS_MAX && g->count.resets * 2 > g->count.headers)
         why = "too many resets";
+    if (why == NULL && g->count.answered_resets > CONTROL_MAX)
+        why = "too many frames on streams that are closed";
     return why;
 }
 
@@ -174,18 +167,30 @@ static void note_partial(struct guard *g, const uint8_t *src, size_t len)
     g->head_pending = len < 9 || src[3] != DATA || g->block_open;
 }
 
+/* From guard_reset_stream: the first frame that is read is ours, and h2o answers it before it reads the next. */
+static bool frame_is_ours(struct guard *g)
+{
+    g->own_frame = g->own_frame == GUARD_OWN_NEXT ? GUARD_OWN_NOW : GUARD_OWN_NONE;
+    return g->own_frame == GUARD_OWN_NOW;
+}
+
 GUARD_EXPORT ssize_t h2o_http2_decode_frame(struct guard_frame *frame, const uint8_t *src, size_t len,
                                             const h2o_http2_settings_t *settings, const char **err)
 {
-    static _Atomic(void *) real; /* see next_symbol */
-    ssize_t n = ((decode_frame_fn *)next_symbol(&real, "h2o_http2_decode_frame"))(frame, src, len, settings, err);
+    static _Atomic(void *) real; /* see guard_next_symbol */
+    ssize_t n = ((decode_frame_fn *)guard_next_symbol(&real, "h2o_http2_decode_frame"))(frame, src, len, settings, err);
     struct guard *g = guard_current();
-    if (g == NULL)
+    if (g == NULL || frame_is_ours(g))
         return n;
     if (n == H2O_HTTP2_ERROR_INCOMPLETE)
         note_partial(g, src, len);
     if (n < 0)
         return n;
+    if (!g->greeted && (frame->type != SETTINGS || (frame->flags & ACK))) { /* RFC 9113 section 3.4 */
+        *err = "the first frame must be SETTINGS";
+        return H2O_HTTP2_ERROR_PROTOCOL;
+    }
+    g->greeted = true;
     const char *why = judge(g, frame);
     g->head_pending = g->block_open;
     if (why == NULL) {
@@ -194,51 +199,4 @@ GUARD_EXPORT ssize_t h2o_http2_decode_frame(struct guard_frame *frame, const uin
     }
     *err = why;
     return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
-}
-
-GUARD_EXPORT void h2o_http2_stream_reset(void *conn, void *stream)
-{
-    static _Atomic(void *) real; /* see next_symbol */
-    struct guard *g = guard_current();
-    if (g != NULL) {
-        g->count.resets++;
-        forget_body(g, g->stream_id);
-    }
-    ((stream_reset_fn *)next_symbol(&real, "h2o_http2_stream_reset"))(conn, stream);
-}
-
-static bool fields_fit(const h2o_headers_t *headers)
-{
-    size_t bytes = 0;
-    if (headers->size > GUARD_FIELDS_MAX)
-        return false;
-    for (size_t i = 0; i < headers->size; i++) {
-        if (headers->entries[i].name->len > GUARD_NAME_MAX)
-            return false;
-        bytes += headers->entries[i].name->len + headers->entries[i].value.len;
-    }
-    return bytes <= GUARD_HEAD_MAX;
-}
-
-GUARD_EXPORT int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t *src, size_t len, int *pseudo,
-                                         size_t *content_length, void *digests, const char **err)
-{
-    static _Atomic(void *) real; /* see next_symbol */
-    size_t before = req->headers.size;
-    struct guard *g = guard_current();
-    if (len > GUARD_HEAD_MAX) {
-        *err = "header block too large";
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
-    }
-    int result = ((parse_headers_fn *)next_symbol(&real, "h2o_hpack_parse_headers"))(req, table, src, len, pseudo,
-                                                                                     content_length, digests, err);
-    if (!fields_fit(&req->headers)) {
-        *err = "too many or too large header fields";
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
-    }
-    if (pseudo == NULL)
-        req->headers.size = before; /* trailers must not add to what was judged */
-    else if (result == 0 && g != NULL && g->end_stream && *content_length != SIZE_MAX && *content_length != 0)
-        *pseudo = 0; /* a length without a body: h2o resets a stream whose pseudo headers are missing */
-    return result;
 }

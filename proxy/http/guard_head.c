@@ -122,10 +122,12 @@ static bool field_ok(struct framing *f, struct ccp_span name, struct ccp_span va
     return true;
 }
 
-static bool field_dropped(struct ccp_span name, struct ccp_span value)
+/* What h2o would act on and must not: an upgrade, and "100 Continue" to HTTP/1.0 (RFC 9110 section 10.1.1). */
+static bool field_dropped(struct ccp_span name, struct ccp_span value, int minor_version)
 {
     return ccp_span_ieq(name, CCP_SPAN("http2-settings")) ||
-           (ccp_span_ieq(name, CCP_SPAN("upgrade")) && names_h2c(value));
+           (ccp_span_ieq(name, CCP_SPAN("upgrade")) && names_h2c(value)) ||
+           (minor_version == 0 && ccp_span_ieq(name, CCP_SPAN("expect")));
 }
 
 static bool fields_ok(const struct guard_head_parts *head, struct framing *f)
@@ -136,7 +138,7 @@ static bool fields_ok(const struct guard_head_parts *head, struct framing *f)
         struct ccp_span name = {h->name, h->name_len}, value = {h->value, h->value_len};
         if (!field_ok(f, name, value))
             return false;
-        if (!field_dropped(name, value))
+        if (!field_dropped(name, value, head->minor_version))
             head->headers[kept++] = *h;
     }
     *head->header_count = kept;

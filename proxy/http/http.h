@@ -34,6 +34,7 @@ struct http_options {
     size_t max_streams_per_connection;     /* 100 at most: h2o announces that many */
     size_t max_body_bytes;
     uint64_t header_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
+    uint64_t memory_limit;                  /* of the whole process, bytes; 0 = automatic (base/budget.h) */
     size_t body_min_rate;                   /* bytes per second a request body must arrive with, 0 = no check */
     const struct ccp_span *trusted_proxies; /* "10.0.0.0/8", "::1", "unix" */
     size_t trusted_proxy_count;
@@ -62,6 +63,9 @@ void http_process_init(void);
 /* Binds everything and loads the certificate. Main thread. False: `why` says what failed ("127.0.0.1:8000:
  * address already in use"); nothing stays bound. `options` is copied (not what it points to). */
 bool http_bind(const struct http_options *options, struct http_listeners **out, char why[HTTP_ERRBUF]);
+/* Before a drain: once the workers have closed their duplicates too, connecting is refused, instead of waiting in a
+ * queue that nobody reads. Main thread, after every http_worker_new; may be repeated. */
+void http_listeners_close(struct http_listeners *l);
 /* Closes what workers have not taken over and removes the unix socket. After the workers were freed. */
 void http_listeners_free(struct http_listeners *l);
 /* "127.0.0.1:8000", "[::1]:8000", "unix:/run/ccproxy.sock"; index 0 .. http_bound_count - 1. */

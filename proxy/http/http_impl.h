@@ -162,11 +162,15 @@ struct http_worker {
     size_t listening_n;
     bool accepting;
     struct loop_timer accept_retry;
+    uint64_t accept_complained; /* when a failed accept was last logged, 0 = never */
 
     struct conn *conns;
     size_t conn_n, request_n;
     struct out *spare; /* free standard blocks */
     size_t spare_n;
+    struct loop_timer trim_timer;
+    unsigned trims;                          /* memory_trims() when this worker last looked */
+    struct guard *memory_slots[GUARD_SLOTS]; /* guard_memory.c: connections by the address of their input */
 
     bool draining, aborted;
     uint64_t drain_began;
@@ -234,8 +238,13 @@ void settings_limit_connections(struct http_worker *w);
 
 /* ports.c */
 bool ports_open(struct http_worker *w);
+void ports_wake(struct http_worker *w);                 /* any thread: ends the loop's sleep */
 void ports_run_posts(struct http_worker *w, bool last); /* last = no more are taken */
 void ports_close(struct http_worker *w);
+
+/* trim.c */
+void trim_consider(struct http_worker *w); /* after something was freed */
+void trim_fire(struct loop_timer *timer);
 
 /* drain.c */
 void drain_begin(void *worker);

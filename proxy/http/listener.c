@@ -19,6 +19,15 @@ static bool fail(char why[HTTP_ERRBUF], const char *where, const char *what)
     return false;
 }
 
+static const char *reason(int error)
+{
+    if (error == EADDRINUSE)
+        return "address already in use (is another server running?)";
+    if (error == EACCES)
+        return "no right to listen here (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
+    return strerror(error);
+}
+
 /* False with errno. */
 static bool listen_at(struct listener *l, const struct addrinfo *a)
 {
@@ -77,7 +86,7 @@ static enum bound bind_one(struct http_listeners *all, const struct addrinfo *a,
         return BOUND;
     }
     int error = errno;
-    fail(why, text, error == EADDRINUSE ? "address already in use (is another server running?)" : strerror(error));
+    fail(why, text, reason(error));
     if (a->ai_family == AF_INET6 && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
         return ABSENT; /* a machine without IPv6 */
     return error == EADDRINUSE ? TAKEN : BROKEN;
@@ -93,7 +102,7 @@ static enum bound bind_host(struct http_listeners *all, struct ccp_span host, ch
         return fail(why, "server.host", "empty or too long"), BROKEN;
     memcpy(name, host.p, host.n);
     name[host.n] = '\0';
-    snprintf(port, sizeof(port), "%u", all->port != 0 ? all->port : all->options.port);
+    snprintf(port, sizeof(port), "%d", all->port != 0 ? all->port : all->options.port);
     int code = getaddrinfo(ccp_span_is(host, "*") ? NULL : name, port, &hints, &found);
     if (code != 0)
         return fail(why, name, gai_strerror(code)), BROKEN;
@@ -116,10 +125,18 @@ static enum bound bind_host(struct http_listeners *all, struct ccp_span host, ch
     return result;
 }
 
+void http_listeners_close(struct http_listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->list[i].fd >= 0)
+            close(l->list[i].fd);
+        l->list[i].fd = -1;
+    }
+}
+
 static void close_all(struct http_listeners *l)
 {
-    for (size_t i = 0; i < l->n; i++)
-        close(l->list[i].fd);
+    http_listeners_close(l);
     l->n = 0;
     l->port = 0;
 }

@@ -5,12 +5,14 @@
  */
 #include <http/http_impl.h>
 
+#include <base/budget.h>
 #include <base/fault.h>
 
 #define STANDARD 4096
 #define HEADROOM 18 /* 16 hexadecimal digits, CR LF */
 #define TAIL     7  /* CR LF 0 CR LF CR LF */
 #define KEEP     256
+#define LARGE    (128 * 1024) /* a block that may be refused when memory is short: more than a stream needs */
 
 struct out {
     struct out *next;
@@ -31,10 +33,13 @@ static struct out *out_new(struct http_worker *w, size_t room)
     } else {
         if (room < STANDARD_ROOM)
             room = STANDARD_ROOM;
+        else if (room > LARGE && budget_level(room) == BUDGET_FULL)
+            return NULL;
         o = malloc(sizeof(*o) + HEADROOM + room + TAIL);
         if (o == NULL)
             return NULL;
         o->room = room;
+        budget_take(room);
     }
     o->n = 0;
     return o;
@@ -45,6 +50,7 @@ void out_free(struct http_worker *w, struct out *o)
     if (o == NULL)
         return;
     if (o->room != STANDARD_ROOM || w->spare_n >= KEEP) {
+        budget_give(o->room);
         free(o);
         return;
     }
@@ -58,6 +64,7 @@ void out_drop_spare(struct http_worker *w)
     while (w->spare != NULL) {
         struct out *o = w->spare;
         w->spare = o->next;
+        budget_give(o->room);
         free(o);
     }
     w->spare_n = 0;

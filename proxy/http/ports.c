@@ -4,7 +4,6 @@
  */
 #include <http/http_impl.h>
 
-#include <base/clock.h>
 #include <base/fault.h>
 #include <base/log.h>
 
@@ -16,7 +15,7 @@
 static void on_watched(h2o_socket_t *sock, const char *err)
 {
     struct watch *watch = sock->data;
-    watch->w->loop.now_ms = clock_ms(); /* the loop may have slept since its last turn */
+    loop_works(&watch->w->loop); /* the loop may have slept since its last turn */
     watch->ready(watch->arg);
 }
 
@@ -65,6 +64,13 @@ static void on_posted(void *arg)
     ports_run_posts(w, false);
 }
 
+void ports_wake(struct http_worker *w)
+{
+    uint64_t one = 1;
+    if (write(w->post_fd, &one, sizeof(one)) < 0) { /* full: the reader is awake anyway */
+    }
+}
+
 bool http_worker_post(struct http_worker *w, void (*fn)(void *arg), void *arg)
 {
     struct post *p = CCP_FAULT("http.post") ? NULL : malloc(sizeof(*p));
@@ -76,9 +82,7 @@ bool http_worker_post(struct http_worker *w, void (*fn)(void *arg), void *arg)
     if (taken) {
         *w->posts_last = p;
         w->posts_last = &p->next;
-        uint64_t one = 1;
-        if (write(w->post_fd, &one, sizeof(one)) < 0) { /* full: the reader is awake anyway */
-        }
+        ports_wake(w);
     }
     pthread_mutex_unlock(&w->post_lock);
     if (!taken)

@@ -8,7 +8,11 @@
 #include <http/http_impl.h>
 
 #include <base/assert.h>
+#include <base/budget.h>
 #include <base/fault.h>
+
+/* What a request costs besides its body and its arena, about: h2o's pool, ours, the transfer to the upstream. */
+#define REQUEST_COST (24 * 1024)
 
 /* Tells the chain once that nobody is there any more. */
 void request_unbind(struct request *r)
@@ -40,6 +44,8 @@ static void dispose(void *arg)
     }
     r->c->requests--;
     w->request_n--;
+    budget_give(REQUEST_COST);
+    trim_consider(w);
 }
 
 /* An HTTP/1 client hung up while its answer is being made. */
@@ -82,17 +88,21 @@ static bool hidden(const h2o_header_t *h)
            h->name == &H2O_TOKEN_UPGRADE->buf;
 }
 
-static void take_headers(h2o_req_t *req, struct chain_request *out)
+/* False: a field without a name, which HTTP/2 can spell and h2o lets through (RFC 9113 section 8.2.1). */
+static bool take_headers(h2o_req_t *req, struct chain_request *out)
 {
+    bool named = true;
     size_t n = 0;
     struct ccp_header *list = h2o_mem_alloc_pool(&req->pool, (req->headers.size + 1) * sizeof(*list));
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *h = &req->headers.entries[i];
+        named = h->name->len != 0 && named;
         if (!hidden(h))
             list[n++] = (struct ccp_header){span_of(*h->name), span_of(h->value)};
     }
     out->headers = list;
     out->header_count = n;
+    return named;
 }
 
 static void refuse(struct chain_request *out, enum ccp_status status, struct ccp_span text)
@@ -120,6 +130,12 @@ static void judge(struct request *r, struct chain_request *out)
     }
     if (atomic_load(&w->shared->in_flight) >= w->options.max_in_flight)
         refuse(out, CCP_OVERLOADED, CCP_SPAN("too many requests in flight"));
+    bool let_in = out->body.n > GUARD_EARNED; /* a large body has its memory already */
+    bool lost = guard_body_lost(&r->c->guard, out->body);
+    if (lost || (budget_level(0) != BUDGET_FREE && !let_in))
+        refuse(out, CCP_OVERLOADED, CCP_SPAN("the server is short of memory"));
+    if (lost)
+        out->body = (struct ccp_span){0};
 }
 
 static void describe(struct request *r, struct chain_request *out)
@@ -139,17 +155,18 @@ static void describe(struct request *r, struct chain_request *out)
         .body = span_of(req->entity),
         .refusal = CCP_OK,
     };
-    take_headers(req, out);
+    if (!take_headers(req, out))
+        refuse(out, CCP_BAD_REQUEST, CCP_SPAN("a header field has no name"));
     judge(r, out);
 }
 
 /* h2o keeps an HTTP/1.1 connection only if Connection is absent or says keep-alive; "Connection: upgrade" or
  * "te" does not mean close (RFC 9112 section 9.3). */
-static void settle_persistence(h2o_req_t *req)
+static void settle_persistence(h2o_req_t *req, const struct guard *guard)
 {
     if (req->version != 0x101 || req->conn->ctx->shutdown_requested)
         return;
-    req->http1_is_persistent = 1;
+    req->http1_is_persistent = !guard_body_lost(guard, span_of(req->entity));
     for (ssize_t at = -1; (at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, at)) != -1;) {
         h2o_iovec_t v = req->headers.entries[at].value;
         if (h2o_contains_token(v.base, v.len, H2O_STRLIT("close"), ','))
@@ -175,6 +192,7 @@ static struct request *record_new(struct http_worker *w, struct conn *c, h2o_req
     }
     c->requests++;
     w->request_n++;
+    budget_take(REQUEST_COST);
     return r;
 }
 
@@ -193,7 +211,8 @@ int request_on_req(h2o_handler_t *self, h2o_req_t *req)
     /* The chain may keep the description until the exchange ended. */
     struct chain_request *description = h2o_mem_alloc_pool(&req->pool, sizeof(*description));
     describe(r, description);
-    settle_persistence(req);
+    settle_persistence(req, &c->guard);
+    c->guard.memory.want = 0; /* what comes from now on belongs to the next request */
     if (w->backend == NULL || CCP_FAULT("http.begin"))
         return no_backend(req);
     r->counted = true;

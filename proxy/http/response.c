@@ -235,12 +235,24 @@ void response_proceed(h2o_generator_t *generator, h2o_req_t *req)
     }
 }
 
-/* The client took nothing for write_timeout. On HTTP/2 this ends the connection: h2o can neither reset nor
- * finish a stream whose window is shut. */
+/* RFC 9113 section 6.4; h2o tells a stream's number only to its loggers. */
+static uint32_t stream_id(h2o_req_t *req)
+{
+    h2o_iovec_t text = req->conn->callbacks->log_.http2.stream_id(req);
+    return (uint32_t)h2o_strtosize(text.base, text.len);
+}
+
+/* The client took nothing for write_timeout. On HTTP/2 a shut window ends only its stream; a write that is stuck,
+ * or a stream that is not gone after another write_timeout, ends the connection. */
 void response_stalled(struct loop_timer *timer)
 {
     struct request *r = (struct request *)((char *)timer - offsetof(struct request, stall));
+    struct conn *c = r->c;
+    bool first = !r->gone && c->guard.h2;
     r->gone = true;
     request_unbind(r);
-    conn_cut(r->c);
+    if (first && loop_timer_set(&r->w->loop, timer, r->w->options.write_timeout_ms) &&
+        guard_reset_stream(&c->guard, c->sock, stream_id(r->req)))
+        return; /* the request is gone */
+    conn_cut(c);
 }

@@ -5,9 +5,11 @@
  */
 #include <http/http_impl.h>
 
+#include <base/budget.h>
 #include <base/log.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -31,6 +33,7 @@ void http_options_init(struct http_options *o)
         .write_timeout_ms = 60000,
         .drain_timeout_ms = 30000,
         .body_min_rate = 1024,
+        .memory_limit = 0,
     };
 }
 
@@ -38,6 +41,7 @@ void http_process_init(void)
 {
     struct rlimit files;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log at the limit of its size is a failed write, not the end */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &files) != 0)
@@ -67,6 +71,14 @@ static void limit_streams(struct http_worker *w)
     w->conf.http2.max_concurrent_requests_per_connection = wanted < STREAMS_MAX ? wanted : STREAMS_MAX;
 }
 
+/* The limit is the process's; every worker sets the same. */
+static void limit_memory(const struct http_options *o)
+{
+    uint64_t limit = budget_set_limit(o->memory_limit);
+    if (o->memory_limit != 0 && limit > o->memory_limit)
+        log_warn("http", "server.memory_limit is raised to %" PRIu64 ": less would serve nothing", limit);
+}
+
 void settings_configure(struct http_worker *w)
 {
     const struct http_options *o = &w->options;
@@ -78,6 +90,7 @@ void settings_configure(struct http_worker *w)
     w->conf.http1.upgrade_to_http2 = 1; /* the guard lets only "PRI *" through, and only where allowed */
     w->conf.http2.idle_timeout = or_never(o->idle_timeout_ms);
     limit_streams(w);
+    limit_memory(o);
     w->host = h2o_config_register_host(&w->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(w->host, "/", 0);
     drop_filters(path);
@@ -117,7 +130,9 @@ void http_worker_reconfigure(struct http_worker *w, const struct http_options *f
     o->body_min_rate = fresh->body_min_rate;
     o->h2c = fresh->h2c;
     o->max_streams_per_connection = fresh->max_streams_per_connection;
+    o->memory_limit = fresh->memory_limit;
     limit_streams(w);
+    limit_memory(o);
     settings_limit_connections(w);
     w->conf.max_request_entity_size = o->max_body_bytes * 2;
     w->ctx.handshake_timeout.timeout = or_never(o->header_timeout_ms);

@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #define SLEEP_MAX_MS 60000
+#define NAP_MAX_MS   1000 /* with connections open: h2o's callbacks do not say that they begin (loop_works) */
 #define FREE_TURNS   200
 #define FREE_TURN_MS 5
 
@@ -57,6 +58,7 @@ struct http_worker *http_worker_new(const struct http_options *options, struct h
     w->accept = (h2o_accept_ctx_t){.ctx = &w->ctx, .hosts = w->conf.hosts};
     h2o_timeout_init(w->evloop, &w->turn_timeout, 0);
     w->turn_entry.cb = turn;
+    w->trim_timer.fire = trim_fire;
     loop_init(&w->loop, wake, w);
     if (!ports_open(w) || !accept_open(w)) {
         http_worker_free(w);
@@ -83,10 +85,12 @@ bool http_worker_adopt(struct http_worker *w, int fd)
 
 void http_worker_turn(struct http_worker *w, uint64_t max_ms)
 {
-    uint64_t wait = loop_wait(&w->loop, max_ms);
+    uint64_t wait = loop_wait(&w->loop, w->conn_n != 0 && max_ms > NAP_MAX_MS ? NAP_MAX_MS : max_ms);
     if (wait == 0)
         link_turn(w);
     w->loop.now_ms = clock_ms();
+    guard_memory_serve(w->memory_slots);
+    loop_sleeps(&w->loop, w->loop.now_ms + wait);
     if (h2o_evloop_run(w->evloop, (int32_t)wait) != 0 && errno != EINTR) {
         log_error("http", "event loop: %s", strerror(errno));
         CCP_ASSERT(errno == EINTR);
@@ -97,6 +101,8 @@ void http_worker_run(struct http_worker *w)
 {
     while (!atomic_load(&w->stop))
         http_worker_turn(w, SLEEP_MAX_MS);
+    loop_sleeps(&w->loop, LOOP_NEVER);
+    guard_memory_drop_spare();
 }
 
 static void stop(void *worker)
@@ -105,16 +111,23 @@ static void stop(void *worker)
     atomic_store(&w->stop, true);
 }
 
+/* Without memory for a message the flag must do, and the loop may be asleep for a minute. */
+static void stop_unasked(struct http_worker *w)
+{
+    atomic_store(&w->stop, true);
+    ports_wake(w);
+}
+
 void http_worker_stop(struct http_worker *w)
 {
     if (!http_worker_post(w, stop, w))
-        atomic_store(&w->stop, true);
+        stop_unasked(w);
 }
 
 void http_worker_drain(struct http_worker *w)
 {
     if (!http_worker_post(w, drain_begin, w))
-        atomic_store(&w->stop, true);
+        stop_unasked(w);
 }
 
 size_t http_worker_connections(const struct http_worker *w)
@@ -156,6 +169,7 @@ bool http_worker_close(struct http_worker *w)
 {
     accept_close(w);
     loop_timer_stop(&w->loop, &w->drain_timer);
+    loop_timer_stop(&w->loop, &w->trim_timer);
     bool ended = end_connections(w);
     for (int i = 0; i < FREE_TURNS && loop_wait(&w->loop, 1) == 0; i++)
         http_worker_turn(w, 0);
@@ -173,6 +187,8 @@ void http_worker_free(struct http_worker *w)
         return;
     }
     dispose_h2o(w);
+    guard_memory_drop_spare();
+    guard_memory_serve(NULL);
     loop_release(&w->loop);
     pthread_mutex_destroy(&w->post_lock);
     free(w);

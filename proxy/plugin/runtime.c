@@ -160,7 +160,7 @@ bool runtime_plan(struct runtime *rt, const struct runtime_core *core)
     rt->chain = arena_zalloc(arena_of(rt), most * sizeof(*rt->chain));
     if (rt->chain == NULL)
         return false;
-    for (size_t i = 0; core->middlewares[i] != NULL && i < 16; i++)
+    for (size_t i = 0; i < 16 && core->middlewares[i] != NULL; i++)
         rt->chain[rt->chain_count++] = (struct middleware_entry){core->middlewares[i], NULL, CCP_SPAN("core")};
     for (size_t i = 0; i < rt->plugin_count; i++) {
         struct plugin_instance *p = &rt->plugins[i];

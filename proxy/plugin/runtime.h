@@ -85,6 +85,7 @@ struct runtime {
     size_t route_count;
     struct trust *trust; /* default store: system + [upstream] ca_file */
     uint64_t generation;
+    atomic_bool outdated; /* a newer configuration was refused; health says so. Set by main, read by workers */
 };
 
 /* What the core (chain/) brings into every runtime: its middlewares and the API table for plugins. */

@@ -68,6 +68,9 @@ struct ccp_api {
     void (*log_record)(const struct ccp_plugin_env *env, struct ccp_span line);
     /* Does the server write its log as JSON just now? */
     bool (*log_json)(void);
+    /* May one more record of this kind be written in this second? Of each kind of a plugin 100 may; false = it is
+     * counted, and the server's log tells how many there were. `kind` is a word of the plugin's own, never input. */
+    bool (*log_room)(const struct ccp_plugin_env *env, struct ccp_span kind);
 };
 
 #endif
