@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Builds the test preset, runs every kind of test and counts. Called by ./test; see tests/README.md.
 
-Kinds, in order: unit programs (ctest), lint, black-box tests, real clients, a short benchmark run. Every program
+Kinds, in order: unit programs (ctest), lint, black-box tests, real clients, a short benchmark run, fuzz targets, other
+sanitizers and compilers; at the end no log may hold a sanitizer's report. Every program
 prints `ok|FAIL|skip NAME SECONDS` lines; a program that dies or hangs is one more failure. Full output: logs/.
 """
 import argparse
@@ -9,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +23,8 @@ RELEASE = os.path.join(TOP, "build")
 LOGS = os.path.join(ASAN, "logs")
 TODAY = time.strftime("%Y-%m-%d")
 PROGRAM_LIMIT = 600
+SLOW_AREAS = {"fuzz": 6 * 3600, "sanitizers": 3600}  # seconds a program may take with --long
+REPORT = re.compile(r"ERROR: (Address|Leak|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=0:quarantine_size_mb=8:"
                     "exitcode=99",
@@ -32,7 +36,7 @@ SANITIZERS = {
 class Count:
     def __init__(self):
         self.ok = self.failed = self.skipped = 0
-        self.figures = {}  # promise -> what was measured, see tests/reliability/README.md
+        self.figures = {}  # promise -> what was measured, see tests/reliability/promises.txt
 
     def line(self, text):
         word = text.split(" ", 1)[0]
@@ -84,7 +88,7 @@ def run_program(command, name, count, env, parse):
     seen = 0
     with open(os.path.join(LOGS, name.replace("/", "-") + ".log"), "w") as log:
         signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
-        signal.alarm(PROGRAM_LIMIT)
+        signal.alarm(SLOW_AREAS.get(name.split("/")[0], PROGRAM_LIMIT) if env["TEST_LONG"] == "1" else PROGRAM_LIMIT)
         for text in process.stdout:
             log.write(text)
             if text.startswith("figure "):
@@ -166,6 +170,7 @@ def main():
         count.line("FAIL build 0")
     else:
         run_all(options.filter, count, env)
+        no_reports(options, count, started)
         count.save_figures()
     if count.ok + count.failed == 0:
         count.line("FAIL no test ran: nothing is named like %r" % options.filter)
@@ -178,7 +183,7 @@ def run_all(wanted, count, env):
     for name, command in unit_programs():
         if wanted in name:
             run_program(command, name, count, env, parse=False)
-    for area in ("lint", "blackbox", "clients", "bench"):
+    for area in ("lint", "blackbox", "clients", "bench", "fuzz", "sanitizers"):
         for script in sorted(glob.glob(os.path.join(TOP, "tests", area, "test_*.py"))):
             name = "%s/%s" % (area, os.path.basename(script)[5:-3])
             if not selects(wanted, name, script):
@@ -191,6 +196,22 @@ def run_all(wanted, count, env):
                 env["CLIENTS"] = folder
                 env["PATH"] = os.path.join(folder, "node") + os.pathsep + env["PATH"]
             run_program([sys.executable, script, wanted], name, count, env, parse=True)
+
+
+def no_reports(options, count, started):
+    """SAN-01: what ran with sanitizers said nothing. A report ends a program, but one that is started by a test could
+    be overlooked; so every log of this run is read."""
+    logs = [p for p in glob.glob(os.path.join(LOGS, "*.log")) if os.path.getmtime(p) >= started]
+    guilty = [os.path.basename(p) for p in logs if REPORT.search(open(p, errors="replace").read())]
+    if count.ok + count.failed == 0:
+        return
+    count.line("%s sanitizers/no_reports 0%s" % ("FAIL" if guilty else "ok", "".join(" " + g for g in guilty)))
+    if not options.filter:
+        known = [l for l in open(os.path.join(TOP, "tests", "lsan.supp")) if l.startswith("leak:")]
+        text = "figure SAN-01 %d reports in %d logs, %d dated suppressions (libh2o)" % (
+            len(guilty), len(logs), len(known))
+        print(text)
+        count.figure(text, "sanitizers/no_reports", options.long)
 
 
 def selects(wanted, name, script):

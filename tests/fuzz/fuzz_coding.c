@@ -1,17 +1,11 @@
 /*
  * Content codings: broken input ends in a status, never beyond the limits; what was packed comes out again.
  */
+#include "fuzz.h"
+
 #include <wire/coding.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#define MUST(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void any_bytes(enum coding coding, struct ccp_span body, unsigned ratio, size_t max)
 {

@@ -2,15 +2,9 @@
  * SSE: the cut of the reads never shows, no field can inject another one, and the boundary watch agrees with
  * a plain reading of the rule. The first bytes of the input choose the limit, the cuts and how to split it.
  */
+#include "fuzz.h"
+
 #include <wire/sse.h>
-
-#define MUST(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool note(void *arg, const struct sse_event *e)
 {
