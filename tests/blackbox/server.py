@@ -33,7 +33,7 @@ def free_port():
 def environment(home, extra=None):
     """Nothing of the caller's environment but what sanitizers need: no keys, no proxies."""
     env = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
-    env.update(HOME=home, LANG="C.UTF-8", **(extra or {}))
+    env.update({"HOME": home, "LANG": "C.UTF-8", **(extra or {})})
     return env
 
 

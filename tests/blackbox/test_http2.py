@@ -1,5 +1,7 @@
 """HTTP/2 with other people's clients (curl, nghttp, h2load), over TLS and with prior knowledge."""
+import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -55,7 +57,8 @@ def test_bodies_and_streams():
             assert curl(options, base + fmt.url(), request) == (version, 200, answer), fmt.name
             assert up.last().body == request
             up.reset(sse(stream))
-            assert curl(options, base + fmt.url(True), formats.as_stream(fmt, request)) == (version, 200, stream), fmt.name
+            assert curl(options, base + fmt.url(True), formats.as_stream(fmt, request)
+                        ) == (version, 200, stream), fmt.name
             yield "%s-%s" % (way, fmt.name), None
 
 
@@ -101,6 +104,54 @@ def test_h2load():
                             "content-type: application/json", url + "/openai/v1/chat/completions")
         yield way + "-post", None if counts == [count // 4, 0, 0] else text
         up.requests.clear()
+
+
+def test_all_are_served():
+    """The release build under everything that speaks HTTP/2 here."""
+    binary = os.environ.get("CCPROXY_RELEASE_BIN")
+    if not binary or not os.path.exists(binary):
+        raise check.Skip("no release build: CCPROXY_RELEASE_BIN")
+    up.reset(Answer(b'{"ok":true}'))
+    said = []
+    with Server(formats.config(up.url), binary=binary) as server:
+        url = "http://127.0.0.1:%d/health/live" % server.port
+        counts, text = load("-n", "20000", "-c", "10", "-m", "100", url)
+        assert counts == [20000, 0, 0], text
+        said.append("h2load 20,000")
+        out = subprocess.run(["nghttp", "-v", "-m", "90", url], capture_output=True, text=True, timeout=30).stdout
+        assert out.count(":status: 200") == 90, out[-1000:]
+        said.append("nghttp 90")
+        if shutil.which("node"):
+            out = subprocess.run(["node", "-e", NODE, url], capture_output=True, text=True, timeout=60)
+            assert out.stdout.strip() == "1000 200", out.stdout + out.stderr
+            said.append("node 1,000")
+    with tempfile.TemporaryDirectory(prefix="ccp-tls-") as own:  # curl 7.88 cannot use a connection twice without TLS
+        with Server(formats.config(up.url), server=certificate(own), scheme_tls=True, binary=binary) as server:
+            out = subprocess.run(["curl", "-s", "--http2", "--parallel", "--cacert", own + "/cert.pem", "-w",
+                                  "%{http_version} %{http_code}\n", "-o", "/dev/null",
+                                  "https://localhost:%d/health/live?[1-100]" % server.port],
+                                 capture_output=True, text=True, timeout=60).stdout
+            assert out.splitlines().count("2 200") == 100, out[-300:]
+            said.append("curl 100")
+    check.figure("H2-02", "%s: 0 failed" % ", ".join(said))
+
+
+NODE = """
+const u = new URL(process.argv[1]), c = require('http2').connect(u.origin), seen = {};
+let left = 1000, open = 0, ended = 0;
+c.on('error', e => { console.log(e); process.exit(1); });
+function more() {
+  while (left > 0 && open < 90) {
+    left--; open++;
+    const r = c.request({':path': u.pathname});
+    r.on('response', h => seen[h[':status']] = (seen[h[':status']] || 0) + 1);
+    r.on('error', e => { console.log(e); process.exit(1); });
+    r.on('close', () => { open--; if (++ended == 1000) { c.close(); console.log(seen[200], 200); } else more(); });
+    r.resume(); r.end();
+  }
+}
+more();
+"""
 
 
 def test_nghttp():

@@ -90,6 +90,37 @@ def test_refusals():
         assert path not in ("/v1/models", "/plugins") or response.status == 401, path
 
 
+MISSING = ([], [("x-api-key", "")], [("Authorization", "")], [("x-api-key", " ")])
+MALFORMED = ([("Authorization", "Bearer")], [("Authorization", "Bearer ")], [("Authorization", "Basic " + MAIN)],
+             [("Authorization", MAIN)],
+             [("Authorization", "Bearer,Bearer " + MAIN)], [("x-api-key", "\xff\xfe\x80")], [("x-api-key",
+                 "k" * 8000)], [("x-api-key", '"%s"' % MAIN)],
+             [("x-goog-api-key", "%63" + MAIN[1:])], [("Cookie", "x-api-key=" + MAIN)], [("api-key", MAIN)])
+UNKNOWN = ([("x-api-key", "wrong")], [("x-api-key", MAIN[:-1])], [("x-api-key", MAIN + "x")], [("x-api-key",
+    MAIN.upper())],
+           [("x-api-key", "x" + MAIN[1:])], [("Authorization", "Bearer " + ADMIN[:-1] + "4")], [("x-ccproxy-token",
+               CLAUDE_ONLY[:8])],
+           [("x-api-key", "' OR 1=1 --")], [("x-api-key", "wrong"), ("Authorization", "Bearer wrong"),
+                                            ("x-goog-api-key", "wrong")])
+
+
+def test_one_answer_for_all_wrong_keys():
+    """KEY-02: missing, malformed and unknown: the same status, headers and body, but for the id and the clock."""
+    ours = [("x-request-id", "same-id")]
+    asked = 0
+    for fmt in ALL:
+        answers = {}
+        for kind, rows in (("missing", MISSING), ("malformed", MALFORMED), ("unknown", UNKNOWN)):
+            for headers in rows:
+                response = server.request("POST", fmt.url(), small_body(fmt), headers + ours)
+                named = tuple(h for h in response.headers if h[0].lower() not in ("date", "server-timing"))
+                answers.setdefault((response.status, named, response.body), (kind, headers))
+                asked += 1
+        assert len(answers) == 1, "%s: %r" % (fmt.name, list(answers.values()))
+        assert next(iter(answers))[0] == 401
+    check.figure("KEY-02", "%d requests, %d wrong keys in 4 formats: 1 answer each" % (asked, asked // 4))
+
+
 def test_right_key_beside_a_wrong_one():
     """One match is enough; what did not match is some other credential and is not ours to judge."""
     up.reset(Answer(b"{}"))

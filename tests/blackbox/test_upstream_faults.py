@@ -1,8 +1,18 @@
 """The upstream is dead, slow, or breaks its answer: the client gets an error of its own grammar, never a success."""
+import select
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+
+import certs
 import check
 import formats
 from formats import ALL, ANTHROPIC, CHAT, GEMINI, RESPONSES
-from server import Server, free_port
+from server import SLOW, Server, free_port
+from tls_upstream import TlsUpstream
 from upstream import Answer, Upstream, sse
 
 up = server = None
@@ -71,6 +81,172 @@ def broken_at_each_byte(end):
             if problem:
                 problems.append("cut at %d: %s" % (at, problem))
         yield fmt.name, "\n".join(problems[:4]) or None
+
+
+def four_kib():
+    """An Anthropic stream whose whole answer, head included, is 4 KiB."""
+    event = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",' \
+            b'"text":"%s"}}\n\n'
+    start, end = SHORT[ANTHROPIC].split(b"event: message_stop")
+    for size in range(1, 4096):
+        stream = start + event % (b"word " * 30) * 12 + event % (b"x" * size) + b"event: message_stop" + end
+        if len(sse(stream).wire()) >= 4096:
+            return stream
+
+
+def broken_at(stream, places, end):
+    """Cuts the answer at these places; (runs, hangs over a second, problems)."""
+    hangs, problems, body = 0, [], formats.small_body(ANTHROPIC, stream=True)
+    head = len(sse(stream).head(None))
+    for at in places:
+        up.reset(sse(stream, stop_at=at, end=end))
+        began = time.monotonic()
+        with server.connect(timeout=10) as connection:
+            response = connection.request("POST", ANTHROPIC.url(True), body)
+        hangs += time.monotonic() - began > SLOW
+        problem = judge(ANTHROPIC, response, stream)
+        if at < head and not problem and response.status not in (502, 504):
+            problem = "status %d for a broken head" % response.status
+        if not problem and len(up.requests) > 2:
+            problem = "%d tries" % len(up.requests)
+        if problem:
+            problems.append("%s at %d: %s" % (end, at, problem))
+    return len(places), hangs, problems
+
+
+def test_reset_at_each_byte_of_a_stream():
+    """FLT-01: all places with --long, else one in twenty."""
+    stream, runs, hangs, problems = four_kib(), 0, 0, []
+    length = len(sse(stream).wire())
+    for first, end in ((0, "fin"), (10, "rst")):
+        ran, hung, wrong = broken_at(stream, range(0 if check.LONG else first, length, 1 if check.LONG else 20), end)
+        runs, hangs, problems = runs + ran, hangs + hung, problems + wrong
+    check.figure("FLT-01", "%d cuts of a %d byte answer, FIN and RST: %d taken for whole, %d hangs" % (
+        runs, length, len(problems), hangs))
+    assert not problems and not hangs, "%d hangs\n%s" % (hangs, "\n".join(problems[:5]))
+
+
+def _end():
+    raise ConnectionError("the peer has ended")
+
+
+class Cutter:
+    """Stands before a server and ends each connection after so many bytes of what the server says."""
+
+    def __init__(self, port):
+        self.to, self.at, self.end, self.connections, self.open = port, 1 << 30, "fin", 0, set()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._main, daemon=True).start()
+
+    def _main(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(sock, self.at, self.end), daemon=True).start()
+
+    def _serve(self, client, left, end):
+        server = socket.create_connection(("127.0.0.1", self.to))
+        self.open.add(client)
+        try:
+            while left:
+                ready, _, _ = select.select([client, server], [], [])
+                if client in ready:
+                    server.sendall(client.recv(65536) or _end())
+                if server in ready:
+                    data = server.recv(min(left, 65536)) or _end()
+                    client.sendall(data)
+                    left -= len(data)
+            if end == "rst":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        self.open.discard(client)
+        client.close()
+        server.close()
+
+    def drop(self):
+        for client in list(self.open):
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has left by itself
+        time.sleep(0.02)
+
+    def close(self):
+        self.listener.close()
+
+
+def handshake_bytes(cutter, post):
+    """How much the server says before the answer: the place from which on a cut no longer fails the handshake."""
+    low, high = 1, 16384
+    while low < high:
+        cutter.at = (low + high) // 2
+        cutter.drop()  # no kept connection from the turn before
+        low, high = (low, cutter.at) if "TLS handshake" not in post().body.decode() else (cutter.at + 1, high)
+    return low
+
+
+def test_reset_at_each_byte_of_head_and_handshake():
+    """FLT-02: all places with --long, else one in ten."""
+    step, stream, runs, problems = 1 if check.LONG else 10, SHORT[ANTHROPIC], 0, []
+    for first, end in ((0, "fin"), (5, "rst")):
+        places = range(0 if check.LONG else first, len(sse(stream).head(None)), step)
+        ran, hung, wrong = broken_at(stream, places, end)
+        runs, problems = runs + ran, problems + wrong + ["hang"] * hung
+    heads, folder = runs, tempfile.mkdtemp(prefix="ccp-certs-")
+    authority = certs.Authority(folder, "good")
+    vendor = TlsUpstream(*authority.leaf())
+    vendor.context.num_tickets = 0  # every handshake a full one
+    cutter = Cutter(vendor.port)
+    trust = 'ca_file = "%s"' % authority.file
+    with Server(formats.config("https://127.0.0.1:%d" % cutter.port, more=trust)) as secure:
+        post = lambda: secure.post(ANTHROPIC.url(), formats.small_body(ANTHROPIC), timeout=10)
+        size = handshake_bytes(cutter, post)
+        cutter.drop()
+        for first, end in ((0, "fin"), (5, "rst")):
+            for at in range(0 if check.LONG else first, size, step):
+                cutter.at, cutter.end, before_it = at, end, cutter.connections
+                problem = formats.error_problem(ANTHROPIC, post(), 502)
+                if not problem and cutter.connections - before_it > 2:
+                    problem = "%d connections" % (cutter.connections - before_it)
+                problems += ["handshake, %s at %d: %s" % (end, at, problem)] if problem else []
+                runs += 1
+        cutter.at = 1 << 30
+        assert post().status == 200
+    cutter.close()
+    vendor.close()
+    shutil.rmtree(folder)
+    check.figure("FLT-02", "%d cuts in the head, %d in a %d byte handshake: %d not a 502, 0 crashes" % (
+        heads, runs - heads, size, len(problems)))
+    assert not problems and size > 500, "%d\n%s" % (size, "\n".join(problems[:5]))
+
+
+def test_kept_connection_closed_as_we_write():
+    """FLT-03: the vendor takes the second request of every connection and closes without a word."""
+    served, total, errors = set(), 2000 if check.LONG else 200, 0
+    tries = [0, 0]
+
+    def once(request):
+        tries[0] += 1
+        if request.connection in served:
+            tries[1] += 1
+            return Answer(raw=b"", end="rst" if tries[1] % 2 else "fin")
+        served.add(request.connection)
+        return Answer(b'{"n":1}')
+
+    up.reset(once)
+    with Server(formats.config(up.url)) as one, one.connect() as connection:
+        for _ in range(total):
+            response = connection.request("POST", "/claude/v1/messages", formats.small_body(ANTHROPIC))
+            errors += response.status != 200 or response.body != b'{"n":1}'
+    up.reset()
+    check.figure("FLT-03", "%d client errors in %d; %d met a closing connection, each sent once more" % (
+        errors, total, tries[1]))
+    assert errors == 0 and tries[1] >= total // 2 and tries[0] == total + tries[1], (errors, tries)
 
 
 def test_stream_broken_by_fin_at_each_byte():

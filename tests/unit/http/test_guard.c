@@ -167,6 +167,10 @@ static void broken_chunks_are_refused_at_every_split(void **state)
                                       "3;a\nb\r\n",
                                       "0\r\n x\r\n\r\n",
                                       "0\r\nx: y\n\r\n",
+                                      "0\r\nGET / HTTP/1.1\r\n\r\n",
+                                      "0\r\nx : y\r\n\r\n",
+                                      "0\r\nnothing\r\n\r\n",
+                                      "0\r\n: y\r\n\r\n",
                                       "\r\n",
                                       ";\r\n",
                                       "0\r\n\rX"};

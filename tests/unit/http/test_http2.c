@@ -349,7 +349,7 @@ static void a_dribbled_head_is_cut(void **state)
     down(&s);
 }
 
-static void a_shut_window_is_cut(void **state)
+static void a_shut_window_ends_its_stream(void **state)
 {
     struct server s;
     struct ccp_buf b;
@@ -360,11 +360,65 @@ static void a_shut_window_is_cut(void **state)
     frame(&b, SETTINGS, 0, 0, ccp_span_of("\0\4\0\0\0\0", 6));
     request(&b, 1, "/big/10000000", "a", END_STREAM | END_HEADERS);
     request(&b, 3, "/hello", "a", END_STREAM | END_HEADERS);
-    struct heard h = exchange_once(&s, &b, 3000);
-    assert_true(h.closed);
-    WAIT_FOR(&s, s.conns == 0 && s.seen.open == 0);
+    request(&b, 5, "/hang", "a", END_STREAM | END_HEADERS);
+    int fd = dial(&s);
+    struct heard h = talk(fd, &b, 1000);
+    assert_true(!h.closed && h.resets == 2 && h.reset_code == 8);
+    WAIT_FOR(&s, s.seen.open == 1);
     assert_true(s.seen.pushed < 200000);
+    b.n = 0; /* the connection still serves */
+    frame(&b, SETTINGS, 0, 0, ccp_span_of("\0\4\0\0\xff\xff", 6));
+    request(&b, 7, "/hello", "a", END_STREAM | END_HEADERS);
+    h = talk(fd, &b, 200);
+    assert_string_equal(h.data, "hello\n");
+    buf_release(&b);
+    close(fd);
     down(&s);
+}
+
+/* Its socket takes nothing any more: no stream can be reset there, the connection ends. */
+static void a_client_that_takes_nothing_is_cut(void **state)
+{
+    struct server s;
+    struct ccp_buf b;
+    defaults(&s);
+    s.options.write_timeout_ms = 200;
+    up(&s);
+    opening(&b);
+    frame(&b, SETTINGS, 0, 0, ccp_span_of("\0\4\x7f\xff\xff\xff", 6));
+    frame(&b, UPDATE, 0, 0, ccp_span_of("\x7f\xff\0\0", 4));
+    request(&b, 1, "/big/100000000", "a", END_STREAM | END_HEADERS);
+    int fd = dial(&s);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
+    assert_int_equal(write(fd, b.p, b.n), (ssize_t)b.n);
+    WAIT_FOR(&s, s.seen.begun == 1 && s.conns == 0 && s.seen.open == 0);
+    buf_release(&b);
+    close(fd);
+    down(&s);
+}
+
+/* While it closes, h2o takes no CONTINUATION: it would look at the same one for ever. */
+static void a_header_block_across_a_drain_does_not_spin(void **state)
+{
+    struct server s;
+    struct ccp_buf b, rest;
+    defaults(&s);
+    up(&s);
+    opening(&b);
+    request(&b, 1, "/stream/30/100", "a", END_STREAM | END_HEADERS);
+    request(&b, 3, "/hello", "a", END_STREAM);
+    int fd = dial(&s);
+    assert_int_equal(write(fd, b.p, b.n), (ssize_t)b.n);
+    WAIT_FOR(&s, s.seen.begun == 1);
+    http_worker_drain(s.w);
+    usleep(1300 * 1000); /* h2o's second GOAWAY */
+    buf_init(&rest, 64);
+    frame(&rest, CONTINUATION, END_HEADERS, 3, (struct ccp_span){0});
+    assert_true(talk(fd, &rest, 3000).closed); /* in time */
+    close(fd);
+    buf_release(&rest);
+    buf_release(&b);
+    free_all(&s);
 }
 
 static void a_client_that_leaves_is_noticed(void **state)
@@ -436,9 +490,11 @@ int main(void)
         cmocka_unit_test(header_floods_end_the_connection),
         cmocka_unit_test(control_floods_end_the_connection),
         cmocka_unit_test(a_dribbled_head_is_cut),
-        cmocka_unit_test(a_shut_window_is_cut),
+        cmocka_unit_test(a_shut_window_ends_its_stream),
+        cmocka_unit_test(a_client_that_takes_nothing_is_cut),
         cmocka_unit_test(a_client_that_leaves_is_noticed),
         cmocka_unit_test(draining_says_goaway),
+        cmocka_unit_test(a_header_block_across_a_drain_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,237 @@
+"""No secret is ever written down: canaries in everything that may hold one, then a search of every place."""
+import base64
+import json
+import os
+import signal
+import time
+import urllib.parse
+
+import check
+import rawhttp
+from formats import ALL, ANTHROPIC, CHAT, small_body
+from server import Server
+from upstream import Answer, Upstream, sse
+
+up = None
+
+
+def before():
+    global up
+    up = Upstream()
+
+
+def after():
+    up.close()
+
+
+def canary(place):
+    """A secret that nobody else has, marked with where it was planted."""
+    return "sk-CANARY-%s-%s" % (place, base64.b16encode(os.urandom(6)).decode())
+
+
+OURS = ("token", "key1", "key2", "anthropic", "header", "gemini", "custom", "header-2", "env-openai", "env-inserted",
+        "file")
+PLAIN_HEADERS = ("x-api-key", "x-goog-api-key", "api-key", "x-private", "x-auth-token", "x-amz-security-token",
+                 "x-csrf-token", "referer")
+CLIENTS = PLAIN_HEADERS + ("authorization", "proxy-authorization", "cookie", "trailer", "body", "body-base64",
+                           "body-escaped", "broken",
+                           "query", "query-encoded", "wrong", "split", "split-2", "no-http", "big-head", "bad-name")
+UPSTREAMS = ("up-error", "up-head", "up-status", "up-cookie", "up-cut", "up-chunk")
+
+
+def spellings(secret):
+    """The forms in which a secret may stand in a file."""
+    raw = secret.encode()
+    yield raw
+    yield base64.b64encode(raw).rstrip(b"=")
+    yield base64.urlsafe_b64encode(raw).rstrip(b"=")
+    yield base64.b64encode(b"user:" + raw).rstrip(b"=")[8:]
+    yield urllib.parse.quote(secret, safe="").replace("-", "%2D").encode()
+    yield "".join("%%%02x" % b for b in raw).encode()
+    yield raw.hex().encode()
+    yield raw[::-1]
+
+
+def canary_config(secret, path):
+    return """
+[security]
+auth_token = "%s"
+[[security.keys]]
+name = "one"
+token = "%s"
+[[security.keys]]
+name = "two"
+token = "%s"
+admin = true
+[plugins.claude_api]
+base_url = "%s"
+api_key = "%s"
+headers = { "x-team-secret" = "%s" }
+[plugins.openai]
+base_url = "%s/v1"
+api_key = "${CANARY_KEY}"
+[plugins.gemini]
+base_url = "http://127.0.0.1:1"
+api_key = "%s"
+[plugins.mock]
+enabled = true
+[providers.filed]
+format = "anthropic"
+base_url = "http://127.0.0.1:1"
+api_key = "file:%s"
+[providers.custom]
+format = "openai-chat"
+base_url = "http://127.0.0.1:1/v1"
+api_key = "%s"
+headers = { "x-second-secret" = "%s" }
+""" % (secret["token"], secret["key1"], secret["key2"], up.url, secret["anthropic"], secret["header"], up.url,
+       secret["gemini"],
+       path, secret["custom"], secret["header-2"])
+
+
+def client_headers(secret):
+    basic = base64.b64encode(b"user:" + secret["proxy-authorization"].encode()).decode()
+    return [(name, secret[name]) for name in PLAIN_HEADERS] + [
+        ("Authorization", "Bearer " + secret["authorization"]), ("Cookie", "s=" + secret["cookie"]),
+        ("Proxy-Authorization", "Basic " + basic)]
+
+
+def with_prompt(fmt, secret, stream=False):
+    """A body whose prompt holds secrets as they are, in base64, and with JSON escapes."""
+    escaped = "".join("\\u%04x" % ord(c) for c in secret["body-escaped"])
+    encoded = base64.b64encode(secret["body-base64"].encode()).decode()
+    return small_body(fmt, stream).replace(b'"hi"', ('"%s %s %s"' % (secret["body"], encoded, escaped)).encode())
+
+
+class Driver:
+    def __init__(self, own, secret):
+        self.own, self.secret, self.heard = own, secret, []
+
+    def ask(self, method, path, body=None, headers=(), host=None):
+        with self.own.connect(timeout=10) as connection:
+            connection.request(method, path, body, list(headers), host)
+            self.heard.append(connection.raw)
+
+    def drive(self, answers):
+        """Requests of every shape: good, refused, broken; with right keys, wrong ones and none."""
+        secret, right = self.secret, ("x-ccproxy-token", self.secret["token"])
+        for fmt in ALL:
+            for answer in answers:
+                up.reset(answer)
+                for headers in ([right], [right, *client_headers(secret)], client_headers(secret), [("x-api-key",
+                    secret["wrong"])]):
+                    self.ask("POST", fmt.url(), with_prompt(fmt, secret), headers)
+                self.ask("POST", fmt.url(True), with_prompt(fmt, secret, True), [right])
+            mark = "&" if "?" in fmt.url() else "?"
+            self.ask("POST", fmt.url() + mark + "key=" + secret["query"], with_prompt(fmt, secret))
+            self.ask("POST", fmt.url() + mark + "k%65y=" + "".join("%%%02X" % b
+                                                                   for b in secret["query-encoded"].encode()), b"{}",
+                                                                   [right])
+            self.ask("POST", fmt.url(), small_body(fmt)[:-1] + b',"x":"' + secret["broken"].encode() + b"\xff", [right])
+        for path in ("/health", "/plugins", "/plugins/status", "/plugins/mock/health", "/v1/models",
+                     "/claude/v1/models", "/health/ready"):
+            for headers in ([], [right], [("x-ccproxy-token", secret["key2"])]):
+                self.ask("GET", path, None, headers)
+        for prefix in ("custom", "filed"):
+            self.ask("POST", "/%s%s" % (prefix, (CHAT if prefix == "custom" else ANTHROPIC).path), small_body(CHAT),
+                     [right])
+        self.ask("POST", ANTHROPIC.url(), b"{}", [right], host="evil.example")
+        self.broken_requests()
+
+    def raw(self, *pieces):
+        with self.own.connect(timeout=5) as connection:
+            try:
+                for piece in pieces:
+                    connection.send(piece)
+                    time.sleep(0.005)
+                connection.sock.shutdown(1)
+                while connection.more():
+                    pass
+            except OSError:
+                pass
+            self.heard.append(connection.raw)
+
+    def broken_requests(self):
+        """Secrets cut in two by the network, in heads that never end, in bytes that are no HTTP, in trailers."""
+        for name, place in (("x-ccproxy-token", "split"), ("authorization", "split-2")):
+            data = rawhttp.encode("POST", ANTHROPIC.url(), small_body(ANTHROPIC), [(name, self.secret[place])])
+            at = data.index(self.secret[place].encode()) + 9
+            self.raw(data[:at], data[at:])
+            self.raw(data[:at])
+            self.raw(data[:at], b"\0" + data[at:])
+        self.raw(b"\x16\x03\x01" + self.secret["no-http"].encode() + b"\r\n\r\n")
+        self.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.secret["no-http"].encode() * 20)
+        self.raw(rawhttp.encode("GET", "/plugins", None, [("x-api-key", self.secret["big-head"] * 2000)]))
+        self.raw(rawhttp.encode("GET", "/plugins", None, [(self.secret["bad-name"] + " ", "x")]))
+        self.raw(rawhttp.encode("POST", ANTHROPIC.url(), None, [("Transfer-Encoding",
+                                                                 "chunked")]) + b"2\r\n{}\r\n0\r\nX-T: " +
+                 self.secret["trailer"].encode() + b"\r\n\r\n")
+
+
+def upstream_answers(secret):
+    hostile = json.dumps({"error": {"message": "bad key " + secret["up-error"], "type": "x"}}).encode()
+    return (Answer(b"{}"), sse(b'data: {"a":1}\n\n'), Answer(hostile, status=401), Answer(hostile, status=500),
+            Answer(hostile, status=429),
+            Answer(raw=b"HTTP/1.1 200 OK\r\nX: \0" + secret["up-head"].encode() + b"\r\n\r\n", end="fin"),
+            Answer(raw=b"HTTP/1.1 " + secret["up-status"].encode() + b"\r\n\r\n", end="fin"),
+            Answer(b"x" * 50, headers=[("Set-Cookie", secret["up-cookie"])], stop_at=90, end="rst"),
+            Answer(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secret["up-chunk"].encode() +
+                   b"\r\n", end="fin"),
+            sse(b"data: " + secret["up-cut"].encode(), stop_at=180, end="rst"))
+
+
+def found(places, texts):
+    """(canary's place, where it was found) for every spelling in every text."""
+    return [(place, where) for place, secret in places.items() for where, text in texts.items()
+            for form in spellings(secret) if form in text]
+
+
+def written(own, since):
+    """Everything that was written down: log, output, process list, files in /tmp but for the configuration."""
+    texts = {"stdout": open(own.stdout.name, "rb").read()}
+    for name in ("cmdline", "environ"):
+        texts["/proc/" + name] = open("/proc/%d/%s" % (own.process.pid, name), "rb").read()
+    paths = [os.path.join(folder, n) for folder in ("/tmp", own.folder) for n in os.listdir(folder)]
+    for path in paths:
+        try:
+            if os.path.basename(path) not in ("config.toml",
+                                              "secret") and os.path.isfile(path) and os.stat(
+                                                  path).st_mtime >= since - 1:
+                texts[path] = open(path, "rb").read(1 << 24)
+        except OSError:
+            pass
+    return texts
+
+
+def test_no_secret_anywhere():
+    """LOG-01: 40 canaries, searched as they are, in base64, percent-encoded, in hex and backwards."""
+    secret = {name: canary(name) for name in OURS + CLIENTS + UPSTREAMS}
+    assert len(secret) >= 40, len(secret)
+    environment = {"CANARY_KEY": secret["env-inserted"], "OPENAI_API_KEY": secret["env-openai"]}
+    began = time.time()
+    with open("/tmp/ccp-canary-%d" % os.getpid(), "w", opener=lambda p, f: os.open(p, f, 0o600)) as file:
+        file.write(secret["file"])
+    try:
+        with Server(canary_config(secret, file.name), env=environment, arguments=["--log-level", "debug"]) as own:
+            driver = Driver(own, secret)
+            driver.drive(upstream_answers(secret))
+            own.process.send_signal(signal.SIGHUP)
+            own.wait_log("reloaded", 10)
+            driver.drive(upstream_answers(secret)[:2])
+            time.sleep(0.3)
+            texts = written(own, began)
+            texts.pop(file.name, None)
+            log = texts[own.log]
+    finally:
+        os.unlink(file.name)
+    heard = {"answer %d" % n: raw for n, raw in enumerate(driver.heard)}
+    hits = found(secret, texts) + found({n: s for n, s in secret.items() if n not in UPSTREAMS}, heard)
+    assert len(log) > 20000 and log.count(b"\n") > 200, "the log holds only %d bytes" % len(log)
+    assert b"up-error" in b"".join(heard.values()), "the search cannot find what is there"
+    check.figure("LOG-01", "%d secrets, %d requests, %d KB of log: %d hits in log, output, /tmp, /proc, answers" % (
+        len(secret), len(heard), len(log) // 1024, len(hits)))
+    assert not hits, sorted(set(hits))[:20]
+
+
+if __name__ == "__main__":
+    check.main(globals(), "blackbox/log_secrets", before, after)
