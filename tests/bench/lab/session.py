@@ -85,6 +85,8 @@ class Session:
             else:
                 self.say("# %s is not installed, left out" % name)
         yield "ccproxy"
+        if self.kind == "quick" and not self.options.case:
+            return  # the other transport has no figure of its own
         shown = subprocess.run([self.binary, "config", "show"], capture_output=True, text=True, cwd=self.folder,
                                env={"PATH": machine.PATH, "HOME": self.folder})
         upstream = shown.stdout.partition("[upstream]")[2].partition("\n[")[0]
