@@ -114,10 +114,18 @@ static void add_block(struct runtime *rt, struct ccp_span name, const struct pro
     resolve(rt, p, arena_printf(arena_of(rt), "providers.%.*s", CCP_FMT(name)).p);
 }
 
+enum { BLOCKS_MAX = 1000 }; /* names are compared pair by pair */
+
 bool providers_resolve(struct runtime *rt)
 {
-    struct ccp_span names[256];
-    size_t blocks = config_tables(rt->config, "providers", names, 256);
+    struct ccp_span names[BLOCKS_MAX + 1];
+    size_t blocks = config_tables(rt->config, "providers", names, BLOCKS_MAX + 1);
+    if (blocks > BLOCKS_MAX) {
+        config_fault(rt->config, "providers", NULL, false, "there may be %d [providers.<name>] blocks at most",
+                     BLOCKS_MAX);
+        config_claim(rt->config, "providers");
+        blocks = BLOCKS_MAX;
+    }
     rt->providers = arena_zalloc(arena_of(rt), (rt->plugin_count + blocks) * sizeof(struct provider));
     if (rt->providers == NULL)
         return false;

@@ -49,6 +49,8 @@ def test_bad_files_exit_78():
         "plain-http": ('[plugins.openai]\nbase_url = "http://api.example.com/v1"\n', 2, "base_url", ""),
         "metadata-address": ('[plugins.openai]\nbase_url = "http://169.254.169.254/v1"\n', 2, "base_url", ""),
         "unknown-enabled": ('enabled_plugins = ["mocck"]\n', 1, "mocck", "mock"),
+        "too-many-blocks": ("".join('[providers.r%d]\nbase_url = "http://127.0.0.1:1"\n' % i for i in range(1001)), 1,
+                            "at most", ""),
         "key-without-token": ('[[security.keys]]\nname = "a"\n', 1, "token", ""),
     }
     for name, (text, line, key, nearest) in rows.items():
