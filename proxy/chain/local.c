@@ -2,6 +2,7 @@
  * Routes that ccproxy answers itself: root, health, plugins. JSON, without secrets; what needs a key was
  * checked before.
  */
+#include <base/budget.h>
 #include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
@@ -60,29 +61,36 @@ static void write_check(const struct provider *p, struct ccp_buf *out)
 }
 
 /* Nothing to say while the running configuration is the one that was last asked for. */
-static bool write_outdated(const struct runtime *rt, struct ccp_buf *out)
+static void write_outdated(const struct runtime *rt, struct ccp_buf *out)
 {
     if (rt->outdated)
-        buf_addz(out, "\"config:reload\":[{\"componentType\":\"component\",\"status\":\"warn\",\"output\":"
+        buf_addz(out, ",\"config:reload\":[{\"componentType\":\"component\",\"status\":\"warn\",\"output\":"
                       "\"the last reload was refused, see the log; the configuration from before goes on\"}]");
-    return rt->outdated;
+}
+
+static void write_memory(struct ccp_buf *out)
+{
+    static const char *const status[] = {[BUDGET_FREE] = "pass", [BUDGET_HIGH] = "warn", [BUDGET_FULL] = "fail"};
+    unsigned long long used = budget_used(), limit = budget_limit();
+    buf_printf(out,
+               "\"memory:used\":[{\"componentType\":\"system\",\"status\":\"%s\",\"observedValue\":%llu,"
+               "\"observedUnit\":\"B\",\"limit\":%llu,\"output\":\"%llu of %llu MiB\"}]",
+               status[budget_level(0)], used, limit, used >> 20, limit >> 20);
 }
 
 static enum ccp_verdict serve_health(struct exchange *x)
 {
     struct ccp_buf out;
-    bool first = true;
     buf_init(&out, 1024 * 1024);
     buf_printf(&out, "{\"status\":\"%s\"", overall(x));
     if (x->authenticated) {
         buf_addz(&out, ",\"version\":\"" CCP_VERSION "\",\"checks\":{");
-        first = !write_outdated(x->rt, &out);
+        write_memory(&out);
+        write_outdated(x->rt, &out);
         for (size_t i = 0; i < x->rt->provider_count; i++) {
             if (!x->rt->providers[i].enabled)
                 continue;
-            if (!first)
-                buf_addz(&out, ",");
-            first = false;
+            buf_addz(&out, ",");
             write_check(&x->rt->providers[i], &out);
         }
         buf_addz(&out, "}");
