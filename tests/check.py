@@ -10,8 +10,8 @@ import sys
 import time
 import traceback
 
-LIMIT = int(os.environ.get("TEST_LIMIT", "120"))  # seconds a single test may take
 LONG = os.environ.get("TEST_LONG") == "1"
+LIMIT = int(os.environ.get("TEST_LIMIT", "900" if LONG else "120"))  # seconds a single test may take
 
 
 class Skip(Exception):

@@ -128,11 +128,12 @@ static bool watch(struct server *s)
 int server_start(struct server *s)
 {
     s->ended_fd = eventfd(0, EFD_CLOEXEC);
+    s->signal_fd = signals_open();
     s->worker_n = count_workers(s->rt->settings.server.workers);
     memory_tune(s->worker_n);
     s->workers = calloc(s->worker_n, sizeof(*s->workers));
     s->resolver = resolver_new(&(struct resolver_options){0});
-    if (s->ended_fd < 0 || s->workers == NULL || s->resolver == NULL)
+    if (s->ended_fd < 0 || s->signal_fd < 0 || s->workers == NULL || s->resolver == NULL)
         return complain(EXIT_FAILED, "cannot start workers: %s", strerror(errno));
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_open(&s->workers[i], s))
@@ -165,5 +166,7 @@ void server_close(struct server *s)
         log_stop();
     if (s->ended_fd >= 0)
         close(s->ended_fd);
-    *s = (struct server){.ended_fd = -1};
+    if (s->signal_fd >= 0)
+        close(s->signal_fd);
+    *s = (struct server){.ended_fd = -1, .signal_fd = -1};
 }

@@ -37,7 +37,8 @@ struct server {
     struct worker *workers;
     size_t worker_n;
     struct watchdog *watchdog;
-    int ended_fd; /* eventfd: counts workers whose loop ended */
+    int ended_fd;  /* eventfd: counts workers whose loop ended */
+    int signal_fd; /* signalfd; there before anybody is served, when descriptors may run out */
     bool draining, logging;
 };
 
@@ -62,6 +63,7 @@ bool server_is_open_to_all(const struct server *s, const struct settings *settin
 /* signals.c: returns when every worker has ended. */
 int server_run(struct server *s);
 bool signals_block(void);
+int signals_open(void); /* a signalfd of what signals_block blocked; -1 = none to be had */
 
 /* reload.c */
 void server_reload(struct server *s);

@@ -8,7 +8,6 @@
 
 #include <base/log.h>
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -28,6 +27,13 @@ bool signals_block(void)
     sigset_t set;
     ours(&set);
     return pthread_sigmask(SIG_BLOCK, &set, NULL) == 0;
+}
+
+int signals_open(void)
+{
+    sigset_t set;
+    ours(&set);
+    return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 static void stop(struct server *s)
@@ -79,13 +85,9 @@ static size_t on_ended(struct server *s)
 
 int server_run(struct server *s)
 {
-    sigset_t set;
     size_t ended = 0;
     bool asked = true;
-    ours(&set);
-    int fd = signalfd(-1, &set, SFD_CLOEXEC);
-    if (fd < 0)
-        return complain(EXIT_FAILED, "signalfd: %s", strerror(errno));
+    int fd = s->signal_fd;
     while (ended < s->worker_n) {
         struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = s->ended_fd, .events = POLLIN}};
         struct signalfd_siginfo info;
@@ -98,6 +100,5 @@ int server_run(struct server *s)
             ended += on_ended(s);
         }
     }
-    close(fd);
     return asked ? EXIT_OK : EXIT_FAILED;
 }

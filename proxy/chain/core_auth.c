@@ -74,14 +74,17 @@ static void judge_headers(struct exchange *x, const struct security_settings *s)
     x->header_count = kept;
 }
 
-/* The key that a parameter holds under any name, or NULL; *named: it is "key=...". Both may be percent-encoded;
- * `scratch` has room for the parameter. */
+/* The key that a parameter holds under any name, or as its name, or NULL; *named: it is "key=...". Both may be
+ * percent-encoded; `scratch` has room for the parameter. */
 static const struct security_key *parameter_key(const struct security_settings *s, struct ccp_span parameter,
                                                 char *scratch, bool *named)
 {
     size_t eq = ccp_span_find(parameter, '=');
-    *named = ccp_span_is(url_decode_into(scratch, ccp_span_of(parameter.p, eq)), "key");
-    return match(s, url_decode_into(scratch, ccp_span_skip(parameter, eq + 1)));
+    struct ccp_span name = url_decode_into(scratch, ccp_span_of(parameter.p, eq));
+    const struct security_key *bare = match(s, name);
+    *named = ccp_span_is(name, "key");
+    const struct security_key *value = match(s, url_decode_into(scratch, ccp_span_skip(parameter, eq + 1)));
+    return value != NULL ? value : bare;
 }
 
 /* Drops every parameter that holds a key; on Gemini paths and model lists "key" is a proof. False = no memory. */

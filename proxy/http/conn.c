@@ -13,8 +13,11 @@
 #include <base/clock.h>
 #include <base/fault.h>
 
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+
+#define UNSENT (128 * 1024) /* what the kernel takes of an answer that it cannot send yet */
 
 /* What h2o, OpenSSL and we hold for a connection besides buffers, about. */
 static size_t conn_cost(const struct conn *c)
@@ -101,6 +104,16 @@ void conn_cut(struct conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+void conn_trust_reader(struct conn *c, bool trust)
+{
+    int unsent = trust ? INT_MAX : UNSENT;
+    if (c->trusted_reader == trust)
+        return;
+    c->trusted_reader = trust;
+    if (!c->unix_socket)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
 /* Something came while the answer is made: the next request, or the end. It has to wait, unregistered. */
 static void held_event(h2o_socket_t *sock, const char *err)
 {
@@ -172,6 +185,8 @@ bool conn_new(struct http_worker *w, int fd, const struct listener *from, const 
     int on = 1;
     if (!c->unix_socket)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    c->trusted_reader = true;
+    conn_trust_reader(c, false);
     record_link(c);
     c->sock = h2o_evloop_socket_create(w->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     c->sock->on_close.cb = conn_closed;

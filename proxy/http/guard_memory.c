@@ -42,7 +42,7 @@ static __thread char scratch[64 * 1024];
 /* The connections of the worker that runs on this thread, by the address of their input: h2o reads before it says for
  * whom. The table is the worker's. */
 static __thread struct guard **slots;
-static __thread bool refused; /* the NULL that h2o was just given was a refusal */
+static __thread bool refused; /* h2o was just given NULL for the body of an HTTP/2 stream, and resets it next */
 static __thread unsigned long freed;
 
 static unsigned slot_of(h2o_buffer_t **input)
@@ -192,7 +192,7 @@ static bool begin(h2o_buffer_t **slot, size_t need)
 /* The size at which the buffer holds all that is to come, 0 = unknown. */
 static size_t whole(h2o_buffer_t **slot, const struct guard *g)
 {
-    if (g == NULL)
+    if (g == NULL || (*slot)->_prototype != &h2o_socket_buffer_prototype) /* an output buffer knows no such size */
         return 0;
     if (g->memory.input == (void *)slot)
         return g->h2 ? 0 : g->memory.want;
@@ -206,7 +206,7 @@ static size_t new_capacity(const h2o_buffer_t *b, size_t need, size_t wanted)
     if (wanted != 0 && wanted + READ_NEED >= least) {
         if (wanted <= GUARD_EARNED || b->size >= GUARD_EARNED)
             return wanted + READ_NEED;
-        if (least <= GUARD_EARNED)
+        if (least <= GUARD_EARNED && capacity < GUARD_EARNED)
             return GUARD_EARNED;
     }
     while (capacity < least && capacity <= SIZE_MAX / 4)
@@ -300,19 +300,27 @@ static h2o_iovec_t more_room(h2o_buffer_t **slot, struct guard *owner, size_t ne
     h2o_buffer_t *b = *slot;
     if (enough(slot, owner, need))
         return h2o_iovec_init(b->bytes + b->size, 0);
-    bool small = b->capacity <= GUARD_EARNED + READ_NEED && b->size + need <= b->capacity;
-    if (small || (b->size + need) * 2 <= b->capacity) {
+    size_t least = b->size + need, wanted = whole(slot, owner);
+    bool small = b->capacity <= GUARD_EARNED + READ_NEED;
+    bool last = wanted != 0 && wanted + READ_NEED <= b->capacity; /* it will not have to move again */
+    if (((small || last) && least <= b->capacity) || least * 2 <= b->capacity) {
         memmove(b->_buf, b->bytes, b->size);
         b->bytes = b->_buf;
         return end_of(b);
     }
     if (too_large(slot, owner) && lose(slot, owner))
         return throw_away(b, owner, need);
-    if (grow(slot, owner, new_capacity(b, need, whole(slot, owner))))
+    if (grow(slot, owner, new_capacity(b, need, wanted)))
         return end_of(*slot);
     if (lose(slot, owner))
         return throw_away(b, owner, need);
-    refused = true;
+    return h2o_iovec_init(NULL, 0);
+}
+
+static h2o_iovec_t nothing(h2o_buffer_t **slot)
+{
+    struct guard *owner = owner_of(slot);
+    refused = owner != NULL && owner->h2 && owner->memory.input != (void *)slot;
     return h2o_iovec_init(NULL, 0);
 }
 
@@ -320,7 +328,7 @@ GUARD_EXPORT h2o_iovec_t h2o_buffer_reserve(h2o_buffer_t **slot, size_t need)
 {
     h2o_buffer_t *b = *slot;
     if (b->bytes == NULL)
-        return begin(slot, need) ? end_of(*slot) : h2o_iovec_init(NULL, 0);
+        return begin(slot, need) ? end_of(*slot) : nothing(slot);
     struct block *k = BLOCK_OF(b);
     if (k->lost)
         return throw_away(b, k->owner, need);

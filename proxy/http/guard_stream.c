@@ -74,6 +74,8 @@ bool guard_reset_stream(struct guard *g, struct st_h2o_socket_t *sock, uint32_t 
     g->own_frame = GUARD_OWN_NEXT;
     guard_enter(g);
     g->read(sock, NULL);
+    if (guard_current() == g) /* the connection is still there */
+        g->own_frame = GUARD_OWN_NONE;
     guard_leave(g);
     return true;
 }

@@ -85,8 +85,9 @@ struct conn {
     struct request *busy; /* HTTP/1: the request being answered */
     size_t requests;      /* open requests of this connection */
     bool tls, unix_socket, trusted;
-    bool half_closed; /* FIN or RST was seen */
-    bool held;        /* HTTP/1: registered for reading although nobody reads, see conn_hold */
+    bool trusted_reader; /* see conn_trust_reader */
+    bool half_closed;    /* FIN or RST was seen */
+    bool held;           /* HTTP/1: registered for reading although nobody reads, see conn_hold */
     size_t peer_n;
     char peer[HTTP_PEER_TEXT];
 };
@@ -104,6 +105,8 @@ struct request {
     struct out *fill, *flight;
     size_t content_length; /* as the chain said, SIZE_MAX = unknown */
     uint64_t body_bytes;   /* taken from the chain so far */
+    uint64_t slow_mark;    /* body_bytes when the client was last slow */
+    uint64_t sent_ms;      /* when h2o got what it is sending */
     int status;
     bool counted;  /* in shared.in_flight */
     bool headed;   /* the chain gave the head */
@@ -185,6 +188,8 @@ void accept_close(struct http_worker *w);
 bool conn_new(struct http_worker *w, int fd, const struct listener *from, const struct sockaddr *peer, socklen_t len);
 struct conn *conn_of(h2o_socket_t *sock);
 void conn_cut(struct conn *c); /* shuts the socket down; h2o then closes by itself */
+/* A client that keeps up may have all that the kernel buffers; others, and new ones, only a little. */
+void conn_trust_reader(struct conn *c, bool trust);
 /* HTTP/1, while a request is answered: keeps the socket registered, so that h2o's stop and start of reading
  * cost no system calls. Released before the last h2o_send. */
 void conn_hold(struct conn *c);

@@ -2,8 +2,9 @@
  * A response's way out: the responder the chain writes to, and the flush that hands it to h2o.
  *
  * The responder only takes bytes and marks the request; one flush per request and turn makes one h2o_send. h2o
- * takes one send at a time: while it has one block the next fills, and above HIGH bytes the chain is told to
- * pause until half of that is free. Every send must be taken by the client within write_timeout.
+ * takes one send at a time: while it has one block the next fills, and above enough() bytes the chain is told to
+ * pause until half of that is free: few bytes for a client that has not shown yet that it reads, or was slow. Every
+ * send must be taken by the client within write_timeout.
  *
  * What must stay true: after the last h2o_send (FINAL, ERROR) the request may already be freed.
  */
@@ -14,7 +15,20 @@
 
 #include <sys/socket.h>
 
-#define HIGH (64 * 1024)
+#define HIGH    (64 * 1024)
+#define LOW     (16 * 1024)
+#define PROVEN  (256 * 1024) /* more than the kernel takes for a client that does not read; see conn.c */
+#define SLOW_MS 50           /* a send that takes longer makes the client slow again */
+
+static bool proven(const struct request *r)
+{
+    return r->body_bytes - r->slow_mark >= PROVEN;
+}
+
+static size_t enough(const struct request *r)
+{
+    return proven(r) ? HIGH : LOW;
+}
 
 static void mark(struct request *r)
 {
@@ -79,7 +93,7 @@ static enum ccp_push on_body(void *self, struct ccp_span bytes, bool last)
     if (wrong)
         r->broken = true;
     mark(r);
-    if (out_size(r->fill) + out_size(r->flight) < HIGH)
+    if (out_size(r->fill) + out_size(r->flight) < enough(r))
         return CCP_PUSH_MORE;
     r->paused = true;
     return CCP_PUSH_PAUSE;
@@ -146,11 +160,14 @@ static void hand_over(struct request *r, h2o_iovec_t *bytes, h2o_send_state_t st
     struct conn *c = r->c;
     uint64_t limit = r->w->options.write_timeout_ms;
     r->sending = true;
+    r->sent_ms = r->w->loop.now_ms;
     r->finished = state != H2O_SEND_STATE_IN_PROGRESS;
     if (limit != 0 && !loop_timer_set(&r->w->loop, &r->stall, limit))
         conn_cut(c);
     if (r->finished && c->busy == r)
         conn_release(c);
+    if (proven(r))
+        conn_trust_reader(c, true);
     conn_enter(c);
     h2o_send(r->req, bytes, bytes->len != 0 ? 1 : 0, state);
     conn_leave(c);
@@ -227,9 +244,13 @@ void response_proceed(h2o_generator_t *generator, h2o_req_t *req)
     loop_timer_stop(&r->w->loop, &r->stall);
     out_free(r->w, r->flight);
     r->flight = NULL;
+    if (r->w->loop.now_ms - r->sent_ms >= SLOW_MS) {
+        r->slow_mark = r->body_bytes;
+        conn_trust_reader(r->c, false);
+    }
     if (r->fill != NULL || r->last || r->broken || r->gone)
         mark(r);
-    if (r->paused && out_size(r->fill) < HIGH / 2 && r->x != NULL) {
+    if (r->paused && out_size(r->fill) < enough(r) / 2 && r->x != NULL) {
         r->paused = false;
         r->w->backend->writable(r->x);
     }

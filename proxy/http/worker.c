@@ -101,6 +101,7 @@ void http_worker_run(struct http_worker *w)
 {
     while (!atomic_load(&w->stop))
         http_worker_turn(w, SLEEP_MAX_MS);
+    (void)http_worker_close(w); /* here: h2o's buffers point to what belongs to the thread that began them */
     loop_sleeps(&w->loop, LOOP_NEVER);
     guard_memory_drop_spare();
 }

@@ -3,7 +3,8 @@
  *
  * Addresses are tried in the order the resolver gave them, each HEAD_START_MS before the next joins in (RFC 8305
  * section 5); the first that connects wins and the others are closed. Every address is judged right before it is
- * connected to. One deadline covers all of it. Gone as soon as the connection can be used.
+ * connected to. One deadline covers all of it, but not the wait for a place between name and connect. Gone as soon as
+ * the connection can be used.
  */
 #include <upstream/direct_impl.h>
 
@@ -21,13 +22,14 @@ struct attempt {
 
 struct dial {
     struct direct *d;
-    struct pool *pool; /* one of its users, until the connection is */
+    struct pool *pool; /* one of its users, until the connection is; NULL before the transfer has its place */
     struct name_wait name;
     struct addresses *found;
     size_t next; /* address to be tried */
     size_t open; /* attempts under way */
     struct loop_timer limit, head_start;
-    int error; /* errno of the last attempt that failed */
+    uint64_t began_ms, spent_ms; /* of the connect timeout */
+    int error;                   /* errno of the last attempt that failed */
     char refused[64];
     struct attempt attempts[RESOLVE_ADDRESSES_MAX];
 };
@@ -257,45 +259,88 @@ static void not_found(struct dial *dial, const char *why)
                   t->url.host.p, why);
 }
 
+/* The clock of the connect timeout: it stands while the transfer waits for its place. False = no memory. */
+static bool clock_runs(struct dial *dial)
+{
+    uint64_t limit = dial->d->t.request->limits.connect_ms;
+
+    dial->began_ms = upstream_of(dial)->loop->now_ms;
+    if (limit == 0)
+        return true;
+    return loop_timer_set(upstream_of(dial)->loop, &dial->limit, limit > dial->spent_ms ? limit - dial->spent_ms : 0);
+}
+
+static void clock_stands(struct dial *dial)
+{
+    dial->spent_ms += upstream_of(dial)->loop->now_ms - dial->began_ms;
+    loop_timer_stop(upstream_of(dial)->loop, &dial->limit);
+}
+
 static void on_found(struct name_wait *wait, struct addresses *found, const char *why)
 {
     struct dial *dial = LINK_OWNER(wait, struct dial, name);
+    struct ccp_transfer *t = &dial->d->t;
 
     dial->found = found;
-    if (found != NULL)
-        try_next(dial);
-    else
+    if (found == NULL) {
         not_found(dial, why);
+    } else if (dial->pool != NULL) {
+        try_next(dial);
+    } else { /* goes for its place in the loop task */
+        clock_stands(dial);
+        link_append(&t->u->starting, &t->queue);
+        upstream_wake(t->u);
+    }
 }
 
-bool dial_start(struct direct *d, struct pool *pool)
+/* NULL = no memory. */
+static struct dial *dial_new(struct direct *d)
 {
     struct dial *dial = CCP_FAULT("upstream.dial") ? NULL : calloc(1, sizeof(*dial));
-    struct upstream *u = d->t.u;
-    uint64_t limit = d->t.request->limits.connect_ms;
-    const char *why = NULL;
 
     if (dial == NULL)
-        return false;
+        return NULL;
     dial->d = d;
     dial->limit.fire = on_limit;
     dial->head_start.fire = on_head_start;
     dial->name.done = on_found;
-    if (limit != 0 && !loop_timer_set(u->loop, &dial->limit, limit)) {
-        free(dial);
-        return false;
-    }
-    dial->pool = pool;
     d->dial = dial;
-    switch (names_find(u->names, d->t.url.host, &dial->name, &dial->found, &why)) {
-    case NAME_FOUND:
-        try_next(dial);
-        break;
-    case NAME_WAIT:
-        break;
-    case NAME_FAILED:
+    return dial;
+}
+
+static enum name_answer find_name(struct dial *dial)
+{
+    struct direct *d = dial->d;
+    const char *why = NULL;
+    enum name_answer answer = names_find(d->t.u->names, d->t.url.host, &dial->name, &dial->found, &why);
+
+    if (answer == NAME_FAILED)
         not_found(dial, why);
-        break;
+    return answer;
+}
+
+bool dial_lookup(struct direct *d)
+{
+    struct dial *dial = dial_new(d);
+
+    if (dial != NULL && clock_runs(dial)) {
+        enum name_answer answer = find_name(dial);
+        if (answer == NAME_FOUND)
+            clock_stands(dial);
+        return answer == NAME_FOUND;
     }
+    transfer_fail(&d->t, CCP_INTERNAL, "out of memory");
+    return false;
+}
+
+bool dial_start(struct direct *d, struct pool *pool)
+{
+    struct dial *dial = d->dial != NULL ? d->dial : dial_new(d);
+
+    if (dial == NULL || !clock_runs(dial))
+        return false;
+    dial->pool = pool;
+    if (dial->found != NULL || find_name(dial) == NAME_FOUND)
+        try_next(dial);
     return true;
 }

@@ -131,6 +131,7 @@ void direct_connected(struct direct *d, struct connection *c)
 {
     connection_use(c, d);
     d->conn = c;
+    d->handed_ms = d->t.u->loop->now_ms;
     send_request(d);
     if (d->conn != NULL && d->conn->readable)
         upstream_mark(&d->t); /* it spoke first, or closed */
@@ -157,10 +158,12 @@ static void whole(struct direct *d, bool clean)
     transfer_finish(&d->t, CCP_OK);
 }
 
-/* A kept connection may die just as the request is written: then it is sent once more, on a fresh one. */
+/* A kept connection may die just as the request is written: then it is sent once more, on a fresh one. One that dies
+ * later had been alive: the server may be at work on the request, which must not be done twice (RFC 9110 section
+ * 9.2.2). */
 static bool try_again(struct direct *d)
 {
-    if (!d->conn->reused || d->t.again || d->received)
+    if (!d->conn->reused || d->t.again || d->received || d->t.u->loop->now_ms - d->handed_ms > RESEND_MS)
         return false;
     d->t.again = true;
     d->t.u->counters.retried++;
@@ -242,8 +245,24 @@ static void took(struct direct *d, bool first_time)
         return;
     if (first_time && t->head_complete && !transfer_watch_idle(t))
         out_of_memory(d);
-    else if (held_back(d))
+    else if (held_back(d)) {
         t->u->counters.paused++;
+        d->paused_ms = t->u->loop->now_ms;
+    }
+}
+
+/* What one read brings the owner has to hold while its client is slow. So reads are small until it kept up for a
+ * while, and again once it did not. */
+static size_t read_size(const struct direct *d)
+{
+    return d->kept_up < PROVEN_BYTES ? READ_SMALL : READ_BYTES;
+}
+
+static void judge_pause(struct direct *d)
+{
+    if (d->paused_ms != 0 && d->t.u->loop->now_ms - d->paused_ms >= LATE_MS)
+        d->kept_up = 0;
+    d->paused_ms = 0;
 }
 
 static void consume_read(struct direct *d, size_t n)
@@ -252,6 +271,7 @@ static void consume_read(struct direct *d, size_t n)
     bool had_head = d->t.head_complete;
 
     d->received = true;
+    d->kept_up += n;
     d->t.last_byte_ms = d->t.u->loop->now_ms;
     act(d, &in);
     if (!done_with(d) && in.n != 0)
@@ -275,7 +295,7 @@ static bool read_once(struct direct *d)
 {
     size_t n;
 
-    switch (connection_read(d->conn, d->t.u->in, READ_BYTES, &n)) {
+    switch (connection_read(d->conn, d->t.u->in, read_size(d), &n)) {
     case IO_DONE:
         consume_read(d, n);
         return true;
@@ -301,6 +321,8 @@ static void deliver(struct ccp_transfer *t)
 {
     struct direct *d = direct_of(t);
 
+    if (!held_back(d))
+        judge_pause(d);
     if (d->rest != NULL && !held_back(d) && !t->finished)
         consume_rest(d);
     for (int round = 0; d->rest == NULL && !done_with(d) && !held_back(d); round++) {
@@ -338,9 +360,11 @@ static bool prepare(struct ccp_transfer *t)
 {
     const char *why = t->url.host.p == NULL ? request_check(t->request, &t->url) : NULL;
 
-    if (why != NULL)
+    if (why != NULL) {
         transfer_fail(t, CCP_INTERNAL, "the request cannot be sent: %s", why);
-    return why == NULL;
+        return false;
+    }
+    return t->host != NULL || direct_of(t)->dial != NULL || pool_serves(t) || dial_lookup(direct_of(t));
 }
 
 static bool begin(struct ccp_transfer *t)
@@ -352,6 +376,8 @@ static bool begin(struct ccp_transfer *t)
         return false;
     struct connection *c = t->again ? NULL : pool_take(pool);
     if (c != NULL) {
+        dial_free(d->dial);
+        d->dial = NULL;
         direct_connected(d, c);
         return true;
     }
@@ -361,14 +387,15 @@ static bool begin(struct ccp_transfer *t)
     return false;
 }
 
-static bool drained(const struct ccp_transfer *t)
-{
-    return ((const struct direct *)t)->rest == NULL;
-}
-
 static bool held(const struct ccp_transfer *t)
 {
-    return !drained(t);
+    return ((const struct direct *)t)->rest != NULL;
+}
+
+/* What is left over once the end is known is not part of the answer. */
+static bool drained(const struct ccp_transfer *t)
+{
+    return t->finished || !held(t);
 }
 
 static void detach(struct ccp_transfer *t)

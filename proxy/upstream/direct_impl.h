@@ -20,6 +20,7 @@
 enum {
     KEPT_MS = 60 * 1000, /* idle connections are closed after that long */
     KEPT_MAX = 512,      /* per worker */
+    RESEND_MS = 3000,    /* a kept connection that was dead when the request was written says so by then */
     HEAD_START_MS = 250, /* RFC 8305 section 5: before the next address is tried beside this one */
 };
 
@@ -89,14 +90,19 @@ struct pool {
 struct pool *pool_enter(struct ccp_transfer *t);
 void pool_leave(struct upstream *u, struct pool *pool);
 struct connection *pool_take(struct pool *pool); /* the connection used last, or NULL */
+bool pool_serves(const struct ccp_transfer *t);  /* an idle connection is there for it */
 void pool_give(struct connection *c);            /* idle from now on */
 void pools_drop_idle(struct upstream *u);        /* and nothing that is open now is kept later */
 void pool_fire(struct loop_timer *timer);        /* upstream.reaper */
 
 /* ---- dial.c ------------------------------------------------------------------------------------------ */
 
-/* Looks the name up and connects; then direct_connected, or the transfer fails. False = no memory. */
+/* Looks the name up, before the transfer has its place at the host: nobody's place is taken meanwhile. False = it
+ * waits (and is queued to `starting` when there is an answer) or has failed. */
 struct dial;
+bool dial_lookup(struct direct *d);
+/* Connects, and looks the name up if that was not done; then direct_connected, or the transfer fails. False = no
+ * memory. */
 bool dial_start(struct direct *d, struct pool *pool);
 void dial_free(struct dial *dial);  /* NULL is allowed; takes back what is under way */
 void dial_event(struct dial *dial); /* its connection, not yet secured, has news */
@@ -118,6 +124,9 @@ struct direct {
     char *head; /* what of the head could not be sent at once; holds the credential, so it is wiped */
     size_t head_n, head_at;
     size_t piece, piece_at; /* what of the body is next */
+    uint64_t handed_ms;     /* when the connection was given the request */
+    uint64_t paused_ms;     /* when the owner paused; 0 = it did not */
+    size_t kept_up;         /* bytes since the owner last took long to go on, or the beginning */
     bool sending;           /* the request is not all out */
     bool send_failed;
     bool received; /* a byte of the answer came */

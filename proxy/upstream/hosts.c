@@ -30,22 +30,40 @@ static struct host **bucket_of(struct upstream *u, const char *name, size_t n, u
     return &u->hosts[h % HOST_BUCKETS];
 }
 
-static struct host *find(struct upstream *u, const struct url *url)
+/* `name` is set to the lower-case form, *bucket to where an entry belongs. */
+static struct host *find(struct upstream *u, const struct url *url, char *name, struct host ***bucket)
 {
-    char name[NAME_MAX_BYTES];
     size_t n = lower(url->host, name);
     bool tls = url->scheme.n == 5; /* url_parse knows http and https */
-    struct host **bucket = bucket_of(u, name, n, url->port), *host = *bucket;
+    struct host *host;
 
-    while (host != NULL &&
-           (host->n != n || host->port != url->port || host->tls != tls || memcmp(host->name, name, n) != 0))
-        host = host->next;
+    *bucket = bucket_of(u, name, n, url->port);
+    for (host = **bucket; host != NULL; host = host->next)
+        if (host->n == n && host->port == url->port && host->tls == tls && memcmp(host->name, name, n) == 0)
+            break;
+    return host;
+}
+
+struct host *host_known(struct upstream *u, const struct url *url)
+{
+    char name[NAME_MAX_BYTES];
+    struct host **bucket;
+
+    return find(u, url, name, &bucket);
+}
+
+static struct host *find_or_add(struct upstream *u, const struct url *url)
+{
+    char name[NAME_MAX_BYTES];
+    struct host **bucket, *host = find(u, url, name, &bucket);
+    size_t n = url->host.n < NAME_MAX_BYTES ? url->host.n : NAME_MAX_BYTES;
+
     if (host != NULL)
         return host;
     host = CCP_FAULT("upstream.host") ? NULL : malloc(sizeof(*host) + n);
     if (host == NULL)
         return NULL;
-    *host = (struct host){.next = *bucket, .port = url->port, .tls = tls, .n = n};
+    *host = (struct host){.next = *bucket, .port = url->port, .tls = url->scheme.n == 5, .n = n};
     memcpy(host->name, name, n);
     link_init(&host->waiting);
     *bucket = host;
@@ -54,7 +72,7 @@ static struct host *find(struct upstream *u, const struct url *url)
 
 enum host_turn host_enter(struct upstream *u, struct ccp_transfer *t)
 {
-    struct host *host = find(u, &t->url);
+    struct host *host = find_or_add(u, &t->url);
 
     if (host == NULL)
         return HOST_NO_MEMORY;

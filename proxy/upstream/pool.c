@@ -26,14 +26,29 @@ static struct pool *pool_new(struct ccp_transfer *t)
     return pool;
 }
 
-struct pool *pool_enter(struct ccp_transfer *t)
+static struct pool *pool_of(const struct host *host, const struct ccp_transfer *t)
 {
     const struct ccp_upstream_request *r = t->request;
-    struct pool *pool = t->host->pools;
+    struct pool *pool = host->pools;
 
     while (pool != NULL && (pool->trust != t->trust || pool->allow_private != r->allow_private ||
                             pool->literal_host != r->literal_host))
         pool = pool->next;
+    return pool;
+}
+
+bool pool_serves(const struct ccp_transfer *t)
+{
+    const struct host *host = host_known(t->u, &t->url);
+    const struct pool *pool = host != NULL ? pool_of(host, t) : NULL;
+
+    return pool != NULL && !link_alone(&pool->idle);
+}
+
+struct pool *pool_enter(struct ccp_transfer *t)
+{
+    struct pool *pool = pool_of(t->host, t);
+
     if (pool == NULL)
         pool = pool_new(t);
     if (pool != NULL)

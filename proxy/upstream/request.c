@@ -28,22 +28,6 @@ static bool is_framing(struct ccp_span name)
     }
 }
 
-/* RFC 9110 section 5.6.2 as bits, 64 bytes a word: "!#$%&'*+-.^_`|~", digits, letters. */
-static bool token_byte(unsigned char c)
-{
-    static const uint64_t set[4] = {0x03ff6cfa00000000u, 0x57ffffffc7fffffeu, 0, 0};
-
-    return (set[c >> 6] >> (c & 63) & 1) != 0;
-}
-
-static bool token_ok(struct ccp_span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!token_byte((unsigned char)s.p[i]))
-            return false;
-    return s.n != 0;
-}
-
 bool request_skips(const struct ccp_upstream_request *r, struct ccp_span name)
 {
     return is_framing(name) || (r->credential != NULL && ccp_span_ieq(name, r->credential_header));
@@ -79,12 +63,12 @@ size_t request_body_size(const struct ccp_upstream_request *r)
 static const char *check_headers(const struct ccp_upstream_request *r)
 {
     for (size_t i = 0; i < r->header_count; i++) {
-        if (!token_ok(r->headers[i].name))
+        if (!headers_token_ok(r->headers[i].name))
             return "a request header has a malformed name";
         if (!headers_value_ok(r->headers[i].value))
             return "a request header has control bytes in its value";
     }
-    if (r->credential != NULL && (!token_ok(r->credential_header) || !headers_value_ok(r->credential_prefix)))
+    if (r->credential != NULL && (!headers_token_ok(r->credential_header) || !headers_value_ok(r->credential_prefix)))
         return "the credential's header is malformed";
     return headers_value_ok(request_credential(r)) ? NULL : "the credential has control bytes in it";
 }
@@ -95,7 +79,7 @@ const char *request_check(const struct ccp_upstream_request *r, struct url *url)
 
     if (why != NULL)
         return why;
-    if (!token_ok(r->method) || r->method.n > 32)
+    if (!headers_token_ok(r->method) || r->method.n > 32)
         return "the method is not a token";
     if (r->body_pieces > sizeof(r->body) / sizeof(r->body[0]))
         return "the body has too many pieces";

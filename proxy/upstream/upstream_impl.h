@@ -230,7 +230,8 @@ struct host {
 enum host_turn { HOST_GO, HOST_WAIT, HOST_NO_MEMORY };
 enum host_turn host_enter(struct upstream *u, struct ccp_transfer *t);
 void host_leave(struct upstream *u, struct host *host);
-void host_unused(struct upstream *u, struct host *host); /* frees it when nothing refers to it any more */
+struct host *host_known(struct upstream *u, const struct url *url); /* NULL = no request or connection has one */
+void host_unused(struct upstream *u, struct host *host);            /* frees it when nothing refers to it any more */
 
 /* ---- transfer.c: what the two engines have in common -------------------------------------------------------- */
 
@@ -325,7 +326,10 @@ void curl_go_on(struct ccp_transfer *t);
 /* ---- upstream.c -------------------------------------------------------------------------------------- */
 
 enum {
-    READ_BYTES = 64 * 1024,  /* one read of the direct engine at most */
+    READ_BYTES = 64 * 1024, /* one read of the direct engine at most */
+    READ_SMALL = 16 * 1024, /* until PROVEN_BYTES went to an owner who never paused for LATE_MS: see direct.c */
+    PROVEN_BYTES = 256 * 1024,
+    LATE_MS = 50,
     WRITE_BYTES = 16 * 1024, /* a request head, or what goes into one TLS record */
 };
 

@@ -58,11 +58,17 @@ static bool looks_like_http(const char *p, size_t n)
     return memcmp(p, "HTTP/1.", n < 7 ? n : 7) == 0;
 }
 
+/* A 204 has no body (RFC 9110 section 15.3.5), but who announces one may well send it: that connection is spoilt. */
+static bool announces_body(const struct http1_fields_of_framing *f)
+{
+    return f->framing == HTTP1_CHUNKED || (f->framing == HTTP1_LENGTH && f->length != 0);
+}
+
 static enum http1_event start_body(struct http1_reader *r, const struct http1_head *head,
                                    const struct http1_fields_of_framing *f)
 {
     r->in_final = true;
-    r->keep = f->keep;
+    r->keep = f->keep && !(head->status == 204 && announces_body(f));
     if (r->no_body || head->status == 204 || head->status == 304 || (f->framing == HTTP1_LENGTH && f->length == 0)) {
         r->state = HTTP1_DONE;
     } else if (f->framing == HTTP1_CHUNKED) {

@@ -450,9 +450,8 @@ def test_clients_that_never_read():
             c.send(h.frame(h.UPDATE, 0, 0, b"\x7f\xff\0\0"))
             c.send(b"".join(post(i) + h.frame(h.DATA, h.END_STREAM, i, h2cases.BODY) for i in range(1, 2 * streams, 2)))
             clients.append(c)
-        begun = time.monotonic()
         wait_for(lambda: len(up.requests) == 5 * streams)
-        held = 0
+        begun, held = time.monotonic(), 0
         while up.open_connections > idle and time.monotonic() - begun < WRITE_TIMEOUT + 8:
             held = max(held, server.rss() - base)
             time.sleep(0.02)

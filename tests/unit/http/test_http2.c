@@ -11,6 +11,7 @@
 #include "server.c.inc"
 
 #include <base/buf.h>
+#include <base/fault.h>
 
 enum { DATA, HEADERS, PRIORITY, RST, SETTINGS, PING = 6, GOAWAY, UPDATE, CONTINUATION, UNKNOWN = 0xbb };
 enum { END_STREAM = 1, END_HEADERS = 4 };
@@ -478,6 +479,36 @@ static void draining_says_goaway(void **state)
     assert_int_equal(s.fake.gone, 0);
 }
 
+#ifdef CCP_FAULTS
+/* No room for a body: the stream may be tried again. A refusal elsewhere says nothing of other streams. */
+static void only_a_refused_body_is_a_refused_stream(void **state)
+{
+    struct server s;
+    struct ccp_buf b;
+    defaults(&s);
+    up(&s);
+    opening(&b);
+    request(&b, 1, "/hello", "a", END_HEADERS);
+    int fd = dial(&s);
+    struct heard h = talk(fd, &b, 200); /* the input's block is there from now on, and free again */
+    b.n = 0;
+    frame(&b, DATA, END_STREAM, 1, CCP_SPAN("x"));
+    fault_arm("http.buffer:1");
+    h = talk(fd, &b, 300);
+    fault_arm(NULL);
+    assert_int_equal(h.resets, 1);
+    assert_int_equal(h.reset_code, 7);
+    b.n = 0;
+    request(&b, 3, "/abort", "a", END_HEADERS | END_STREAM);
+    h = talk(fd, &b, 300);
+    assert_int_equal(h.resets, 1);
+    assert_int_not_equal(h.reset_code, 7);
+    close(fd);
+    buf_release(&b);
+    down(&s);
+}
+#endif
+
 int main(void)
 {
     http_process_init();
@@ -495,6 +526,9 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_is_noticed),
         cmocka_unit_test(draining_says_goaway),
         cmocka_unit_test(a_header_block_across_a_drain_does_not_spin),
+#ifdef CCP_FAULTS
+        cmocka_unit_test(only_a_refused_body_is_a_refused_stream),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,16 @@ static bool peer_long_line(struct peer *p)
     return peer_text(p, "\r\nContent-Length: 0\r\n\r\n");
 }
 
+/* Two chunks too large to be moved together, then the text; all in one segment. */
+static bool peer_two_chunks(struct peer *p, const char *then)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    char text[sizeof(head) + 2 * 3010 + 64];
+    int n = snprintf(text, sizeof(text), "%sbb8\r\n%03000d\r\nbb8\r\n%03000d\r\n%s", head, 1, 2, then);
+
+    return peer_write(p, text, (size_t)n);
+}
+
 /* Returns whether the connection goes on. */
 static bool peer_answer(struct peer *p, const char *path, size_t length)
 {
@@ -147,6 +157,12 @@ static bool peer_answer(struct peer *p, const char *path, size_t length)
         return peer_text(p, "HTTP/1.1 200 OK\r\nX-Thing:  Some Value \r\nContent-Length: 5\r\n\r\nhello");
     if (strncmp(path, "/extra", 6) == 0)
         return peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n");
+    if (strncmp(path, "/two-extra", 10) == 0)
+        return peer_two_chunks(p, "0\r\n\r\nHTTP/1.1 200 OK\r\n");
+    if (strncmp(path, "/two-broken", 11) == 0)
+        return peer_two_chunks(p, "not a size\r\n");
+    if (strncmp(path, "/no-content", 11) == 0)
+        return peer_text(p, "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n");
     if (strncmp(path, "/late", 5) == 0)
         return peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") && usleep(30000) == 0 &&
                peer_text(p, "HTTP/1.1 408 Late\r\n");
@@ -172,7 +188,9 @@ static bool peer_answer(struct peer *p, const char *path, size_t length)
                peer_text(p, "HTTP/1.1 201 Created\r\nX-Final: yes\r\nContent-Length: 2\r\n\r\nok");
     if (strncmp(path, "/once", 5) == 0) /* the second request on a connection finds it dead */
         return p->requests == 1 && peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nonce");
-    if (strncmp(path, "/cut-chunk", 10) == 0)
+    if (strncmp(path, "/die-slowly", 11) == 0)
+        usleep(30000);
+    else if (strncmp(path, "/cut-chunk", 10) == 0)
         peer_text(p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\nonly this");
     else if (strncmp(path, "/cut", 4) == 0)
         peer_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");

@@ -90,6 +90,30 @@ static void pause_holds_body_and_done(void **state)
     owner_release(&o);
 }
 
+static void what_follows_a_pause_may_be_wrong(void **state)
+{
+    static const struct {
+        const char *path;
+        enum ccp_status result;
+    } rows[] = {{"/two-extra", CCP_OK}, {"/two-broken", CCP_UPSTREAM}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct owner o;
+        get(&o, rows[i].path);
+        o.pause_each = true;
+        owner_start(&o);
+        for (uint64_t end = clock_ms() + 2000; o.dones == 0 && clock_ms() < end;) {
+            worker_turn(w);
+            if (o.dones == 0)
+                upstream_transport.resume(w->u, o.t);
+        }
+        assert_int_equal(o.dones, 1);
+        assert_int_equal(o.result, rows[i].result);
+        assert_int_equal(o.bytes, 6000);
+        owner_release(&o);
+    }
+}
+
 static void a_stream_at_rest_holds_no_buffer(void **state)
 {
     struct owner o;
@@ -475,6 +499,7 @@ int main(void)
         T(a_paused_fast_upstream_stays_bounded),
         T(a_fast_reader_gets_every_byte),
         T(pause_holds_body_and_done),
+        T(what_follows_a_pause_may_be_wrong),
         T(a_stream_at_rest_holds_no_buffer),
         T(nothing_spins),
         T(cancel_while_queued_never_reaches_curl),

@@ -161,6 +161,35 @@ static void late_names_end_with_the_connect_timeout(void **state)
     assert_in_range(atomic_load(&lookups), 1, 2); /* the second one joined, unless the answer had aged by then */
 }
 
+static void no_place_is_taken_meanwhile(void **state)
+{
+    struct owner owners[3];
+
+    upstream_reconfigure(w->u, 1, NULL);
+    atomic_store(&held, true);
+    for (int i = 0; i < 3; i++) {
+        owner_init(&owners[i], w, "http", "up.example", server->port, "/slow");
+        owners[i].request.allow_private = true;
+        owner_start(&owners[i]);
+    }
+    worker_run_ms(w, 30);
+    for (int i = 0; i < 3; i++)
+        assert_null(owners[i].t->host);
+    assert_null(host_known(w->u, &owners[0].t->url));
+    upstream_transport.cancel(w->u, owners[1].t);
+    atomic_store(&held, false);
+    for (int i = 0; i < 3; i += 2) {
+        owner_finish(&owners[i]);
+        assert_int_equal(owners[i].result, CCP_OK);
+    }
+    for (int i = 0; i < 3; i++)
+        owner_release(&owners[i]);
+    assert_int_equal(owners[1].dones, 0);
+    assert_int_equal(atomic_load(&server->most_at_once), 1);
+    assert_int_equal(server_connections(server), 1);
+    assert_int_equal(atomic_load(&lookups), 1);
+}
+
 static void nobody_waits_for_a_held_lookup(void **state)
 {
     uint64_t began;
@@ -264,6 +293,7 @@ int main(void)
         ONE(new_answers_replace_old_ones),
         ONE(a_name_that_is_gone),
         ONE(late_names_end_with_the_connect_timeout),
+        ONE(no_place_is_taken_meanwhile),
         ONE(nobody_waits_for_a_held_lookup),
         ONE(a_proxy_is_looked_up_instead),
         ONE(a_bypassed_proxy_lends_no_rights),

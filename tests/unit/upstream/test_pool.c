@@ -35,7 +35,8 @@ static void only_clean_ends_are_kept(void **state)
     static const struct {
         const char *path;
         size_t kept;
-    } rows[] = {{"/hello", 1}, {"/chunked", 1}, {"/one-zero", 0}, {"/last", 0}, {"/extra", 0}, {"/echo", 1}};
+    } rows[] = {{"/hello", 1}, {"/chunked", 1}, {"/one-zero", 0},  {"/last", 0},
+                {"/extra", 0}, {"/echo", 1},    {"/no-content", 0}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct owner o;
@@ -152,6 +153,24 @@ static void a_second_death_is_an_error(void **state)
     assert_non_null(strstr(o.why, "closed without an answer"));
     assert_int_equal(atomic_load(&server->requests), 3);
     assert_int_equal(upstream_counters(w->u).retried, 1);
+    owner_release(&o);
+}
+
+static void what_a_server_had_for_long_is_not_sent_twice(void **state)
+{
+    struct owner o;
+
+    run_ok(&o, "/hello");
+    owner_init(&o, w, "http", "127.0.0.1", server->port, "/die-slowly");
+    o.request.method = CCP_SPAN("POST");
+    owner_start(&o);
+    assert_true(direct_of(o.t)->conn->reused);
+    direct_of(o.t)->handed_ms -= RESEND_MS;
+    owner_finish(&o);
+    assert_int_equal(o.result, CCP_UPSTREAM);
+    assert_non_null(strstr(o.why, "closed without an answer"));
+    assert_int_equal(atomic_load(&server->requests), 2);
+    assert_int_equal(upstream_counters(w->u).retried, 0);
     owner_release(&o);
 }
 
@@ -397,6 +416,7 @@ int main(void)
         T(rules_are_not_mixed),
         T(a_reload_closes_idle_and_keeps_none_of_before),
         T(a_second_death_is_an_error),
+        T(what_a_server_had_for_long_is_not_sent_twice),
         T(a_refused_address_costs_no_time),
         T(a_silent_address_costs_its_head_start),
         T(a_large_body_goes_out_in_parts),

@@ -158,6 +158,86 @@ static void large_bodies_and_reuse_over_tls(void **state)
     server_stop(server);
 }
 
+/* Reads a request of `want` body bytes slowly through a small window, and answers. */
+struct sink {
+    int listener;
+    size_t want, got;
+    bool same;
+};
+
+static void *sink_main(void *arg)
+{
+    struct sink *s = arg;
+    static char piece[50000];
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    SSL *ssl = SSL_new(tls);
+    int fd = accept(s->listener, NULL, NULL), n, have = 0;
+    char *end = NULL;
+
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1)
+        while (end == NULL && (n = SSL_read(ssl, piece + have, (int)sizeof(piece) - 1 - have)) > 0) {
+            piece[have += n] = 0;
+            end = strstr(piece, "\r\n\r\n");
+        }
+    s->same = end != NULL;
+    for (char *p = end != NULL ? end + 4 : piece; s->same;) {
+        for (; p < piece + have; p++, s->got++)
+            s->same = s->same && *p == body_byte(s->got);
+        if (s->got >= s->want || (have = SSL_read(ssl, p = piece, sizeof(piece))) <= 0)
+            break;
+        if (s->got % 5 == 0)
+            usleep(2000);
+    }
+    (void)SSL_write(ssl, answer, sizeof(answer) - 1);
+    SSL_free(ssl);
+    close(fd);
+    return NULL;
+}
+
+static void large_requests_over_tls(void **state)
+{
+    enum { N = 6 << 20 };
+    static const size_t first[] = {1, 1000, 16000, 16384, 40000, N - 5};
+    char *body = malloc(N);
+    struct trust *known = load(ca_file);
+    struct worker *w = worker_new((struct upstream_options){0}, known);
+
+    for (size_t i = 0; i < N; i++)
+        body[i] = body_byte(i);
+    for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+        struct sink s = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .want = N};
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof(a);
+        int small = 8192;
+        pthread_t thread;
+        struct owner o;
+
+        setsockopt(s.listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        assert_int_equal(bind(s.listener, (struct sockaddr *)&a, len), 0);
+        assert_int_equal(getsockname(s.listener, (struct sockaddr *)&a, &len), 0);
+        assert_int_equal(listen(s.listener, 4), 0);
+        assert_int_equal(pthread_create(&thread, NULL, sink_main, &s), 0);
+        owner_init(&o, w, "https", "localhost", ntohs(a.sin_port), "/");
+        o.request.method = CCP_SPAN("POST");
+        o.request.body[0] = ccp_span_of(body, first[i]);
+        o.request.body[1] = ccp_span_of(body + first[i], N - 3 - first[i]);
+        o.request.body[2] = ccp_span_of(body + N - 3, 3);
+        o.request.body_pieces = 3;
+        owner_run(&o);
+        pthread_join(thread, NULL);
+        close(s.listener);
+        if (o.result != CCP_OK)
+            fail_msg("%zu: %s", first[i], o.why);
+        assert_int_equal(s.got, N);
+        assert_true(s.same);
+        owner_release(&o);
+    }
+    free(body);
+    worker_free(w);
+    trust_unref(known);
+}
+
 /* Another connection to the same host resumes; one under other trust, or after a reload, does not. */
 static void sessions_are_resumed_under_the_same_trust_only(void **state)
 {
@@ -292,6 +372,7 @@ int main(void)
         cmocka_unit_test(unknown_is_refused_and_ca_file_accepted),
         cmocka_unit_test(the_name_is_checked),
         cmocka_unit_test(large_bodies_and_reuse_over_tls),
+        cmocka_unit_test(large_requests_over_tls),
         cmocka_unit_test(sessions_are_resumed_under_the_same_trust_only),
         cmocka_unit_test(an_end_without_close_notify_is_a_cut),
 #ifdef CCP_FAULTS

@@ -128,6 +128,9 @@ static const struct row good[] = {
     {"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", "200 content-length=2; | hi | end keep"},
     {"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nhi", "200 content-length=2; | hi | end keep"},
     {"HTTP/1.1 204 No\r\n\r\n", "204 |  | end keep"},
+    {"HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", "204 content-length=0; |  | end keep"},
+    {"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n", "204 content-length=2; |  | end"}, /* they will come */
+    {"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", "204 transfer-encoding=chunked; |  | end"},
     {"HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", "304 content-length=9; |  | end keep"},
     {OK "\r\nuntil the end", "200 | until the end | end"},
     {OK "\nX", "200 | X | end"}, /* LF alone may end a line */
