@@ -180,6 +180,11 @@ def test_example_file_has_not_drifted():
     assert printed.stdout == open(path).read(), "ccproxy.toml.example differs from `ccproxy config example`"
 
 
+def test_reliability_page_has_not_drifted():
+    result = subprocess.run([os.path.join(TOP, "tests/reliability/render"), "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_dynamic_symbols():
     """The executable exports the guard's names and nothing else of its own."""
     path = os.path.join(TOP, "proxy/http/guard.map")
