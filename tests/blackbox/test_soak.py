@@ -48,7 +48,7 @@ def test_short_requests():
         script.flush()
         with Server(provider(nginx.url + "/small"), binary=RELEASE) as server:
             done, slices, start = 0, [], None
-            while done < wanted:
+            while done < wanted or len(slices) < 4:  # on a fast machine two slices may be all it takes
                 n, late = wrk(server, script.name, 5 if check.LONG else 1)
                 done += n
                 if start is None and done >= wanted / 10:
