@@ -220,7 +220,7 @@ const char *reason_phrase(int status);
 /* out.c */
 bool out_add(struct http_worker *w, struct out **o, struct ccp_span bytes);
 size_t out_size(const struct out *o); /* 0 for NULL */
-h2o_iovec_t out_plain(struct out *o);
+h2o_iovec_t out_whole(struct out *o);
 /* One chunk, with the final one behind it when `last`; o NULL with last = only the final chunk (static). */
 h2o_iovec_t out_chunk(struct out *o, bool last);
 void out_free(struct http_worker *w, struct out *o);

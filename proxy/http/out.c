@@ -107,7 +107,7 @@ size_t out_size(const struct out *o)
     return o != NULL ? o->n : 0;
 }
 
-h2o_iovec_t out_plain(struct out *o)
+h2o_iovec_t out_whole(struct out *o)
 {
     return h2o_iovec_init(o->bytes + HEADROOM, o->n);
 }

@@ -210,7 +210,7 @@ static void send_more(struct request *r)
     if (r->chunked && (r->flight != NULL || last))
         bytes = out_chunk(r->flight, last);
     else if (r->flight != NULL)
-        bytes = out_plain(r->flight);
+        bytes = out_whole(r->flight);
     if (r->broken)
         arm_reset(r);
     if (bytes.len != 0 || opening || last || r->broken)

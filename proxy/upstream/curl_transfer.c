@@ -35,7 +35,7 @@ static void detach(struct ccp_transfer *t)
     struct curl_transfer *c = curl_of(t);
 
     loop_timer_stop(t->u->loop, &c->connect);
-    names_cancel(&c->name);
+    host_names_cancel(&c->name);
     if (c->easy != NULL) {
         c->cancelled = true;
         if (c->curl_paused)
@@ -86,7 +86,7 @@ void curl_transfer_done(struct curl_transfer *c, CURLcode code)
     } else if (try_again(c, code)) {
         return;
     } else if (code != CURLE_OK) {
-        enum ccp_status status = failure_text(&c->call, c->easy, code, c->t.head_complete, why, sizeof(why));
+        enum ccp_status status = curl_failure_text(&c->call, c->easy, code, c->t.head_complete, why, sizeof(why));
         transfer_fail(&c->t, status, "%s", why);
     } else if (!c->t.head_complete) {
         transfer_fail(&c->t, CCP_UPSTREAM, "the upstream sent no final answer");
@@ -133,7 +133,7 @@ void curl_lookup_late(struct curl_transfer *c)
 }
 
 /* False = not yet, or it has failed. */
-static bool names_known(struct curl_transfer *c)
+static bool host_names_known(struct curl_transfer *c)
 {
     struct ccp_span host = c->t.url.host;
     bool waits;
@@ -153,7 +153,7 @@ static bool prepare(struct ccp_transfer *t)
     t->url = c->call.url;
     if (why != NULL)
         transfer_fail(t, CCP_INTERNAL, "the request cannot be sent: %s", why);
-    return why == NULL && names_known(c);
+    return why == NULL && host_names_known(c);
 }
 
 static bool held(const struct ccp_transfer *t)

@@ -53,7 +53,7 @@ void dial_free(struct dial *dial)
     if (dial == NULL)
         return;
     struct upstream *u = upstream_of(dial);
-    names_cancel(&dial->name);
+    host_names_cancel(&dial->name);
     loop_timer_stop(u->loop, &dial->limit);
     loop_timer_stop(u->loop, &dial->head_start);
     for (size_t i = 0; i < dial->next; i++)
@@ -312,7 +312,7 @@ static enum name_answer find_name(struct dial *dial)
 {
     struct direct *d = dial->d;
     const char *why = NULL;
-    enum name_answer answer = names_find(d->t.u->names, d->t.url.host, &dial->name, &dial->found, &why);
+    enum name_answer answer = host_names_find(d->t.u->names, d->t.url.host, &dial->name, &dial->found, &why);
 
     if (answer == NAME_FAILED)
         not_found(dial, why);

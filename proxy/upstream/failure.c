@@ -121,7 +121,7 @@ static const char *tls_detail(struct call *c)
     return strncmp(c->error, lead, sizeof(lead) - 1) == 0 ? c->error + sizeof(lead) - 1 : c->error;
 }
 
-enum ccp_status failure_text(struct call *c, CURL *easy, CURLcode code, bool begun, char *out, size_t n)
+enum ccp_status curl_failure_text(struct call *c, CURL *easy, CURLcode code, bool begun, char *out, size_t n)
 {
     const char *phrase = failure_phrase(c, easy, code, begun);
     struct ccp_span host = c->url.host;

@@ -100,7 +100,7 @@ static const char *look_up(struct curl_transfer *c, bool *waits)
     struct target *target = &c->call.targets[c->looked_up];
     const char *why = NULL;
 
-    switch (names_find(c->t.u->names, target->host, &c->name, &target->found, &why)) {
+    switch (host_names_find(c->t.u->names, target->host, &c->name, &target->found, &why)) {
     case NAME_WAIT:
         *waits = true;
         return begin_waiting(c) ? NULL : "out of memory";

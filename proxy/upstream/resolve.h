@@ -31,7 +31,7 @@ struct resolver_options {             /* zeroes = the defaults in brackets */
 
 /* Starts no thread before the first lookup. NULL = no memory. */
 struct resolver *resolver_new(const struct resolver_options *options);
-/* After every names_free. Does not wait for a lookup that hangs: its thread frees what is left when it returns. */
+/* After every host_names_free. Does not wait for a lookup that hangs: its thread frees what is left when it returns. */
 void resolver_free(struct resolver *r);
 
 /* Immutable, counted; port 0 in every entry. */
@@ -45,30 +45,30 @@ struct addresses {
 };
 void addresses_unref(struct addresses *list); /* NULL is allowed */
 
-/* One per worker, used on its thread only. `fd` (an eventfd) becomes readable when answers wait; names_ready then
+/* One per worker, used on its thread only. `fd` (an eventfd) becomes readable when answers wait; host_names_ready then
  * calls those who asked. */
-struct names;
-struct names *names_new(struct resolver *r, struct loop *loop);
-void names_free(struct names *names); /* no waiter may be left */
-int names_fd(const struct names *names);
-void names_ready(struct names *names);
+struct host_names;
+struct host_names *host_names_new(struct resolver *r, struct loop *loop);
+void host_names_free(struct host_names *names); /* no waiter may be left */
+int host_names_fd(const struct host_names *names);
+void host_names_ready(struct host_names *names);
 
-/* Embedded by who asks; lives until `done` was called or names_cancel. */
+/* Embedded by who asks; lives until `done` was called or host_names_cancel. */
 struct name_wait {
     /* found NULL = failed, `why` is a static text without the name ("no such host", "the name lookup failed",
      * "too many name lookups are waiting", "out of memory"). The callee owns `found` and unrefs it. */
     void (*done)(struct name_wait *wait, struct addresses *found, const char *why);
     struct name_wait *next, **prev; /* prev NULL = does not wait; zero it before the first use */
-    struct names *names;
+    struct host_names *names;
     struct name *name;
 };
 
 enum name_answer { NAME_FOUND, NAME_WAIT, NAME_FAILED };
 
 /* host: without port and brackets. FOUND: *found is the caller's to unref. FAILED: *why as above. WAIT: done
- * comes later from names_ready, never from inside this call. */
-enum name_answer names_find(struct names *names, struct ccp_span host, struct name_wait *wait, struct addresses **found,
-                            const char **why);
-void names_cancel(struct name_wait *wait); /* harmless when it does not wait */
+ * comes later from host_names_ready, never from inside this call. */
+enum name_answer host_names_find(struct host_names *names, struct ccp_span host, struct name_wait *wait,
+                                 struct addresses **found, const char **why);
+void host_names_cancel(struct name_wait *wait); /* harmless when it does not wait */
 
 #endif

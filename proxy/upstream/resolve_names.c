@@ -32,7 +32,7 @@ struct name {
     char text[]; /* lower case */
 };
 
-struct names {
+struct host_names {
     struct resolver *r;
     struct loop *loop;
     struct mailbox box;
@@ -61,7 +61,7 @@ static void wait_unlink(struct name_wait *wait)
     wait->prev = NULL;
 }
 
-void names_cancel(struct name_wait *wait)
+void host_names_cancel(struct name_wait *wait)
 {
     if (wait->prev == NULL)
         return;
@@ -75,7 +75,7 @@ void names_cancel(struct name_wait *wait)
 
 /* ---- what is known ------------------------------------------------------------------------------------- */
 
-static void forget(struct names *names, struct name *name)
+static void forget(struct host_names *names, struct name *name)
 {
     CCP_ASSERT(name->waiting == NULL);
     if (name->asked)
@@ -86,7 +86,7 @@ static void forget(struct names *names, struct name *name)
 }
 
 /* A table that is full is emptied, but for what is being asked. */
-static void make_room(struct names *names)
+static void make_room(struct host_names *names)
 {
     for (size_t i = 0; i < RESOLVE_BUCKETS; i++)
         for (struct name **at = &names->buckets[i], *name; (name = *at) != NULL;) {
@@ -135,7 +135,7 @@ static bool known_by_itself(const char *text, struct addresses **found)
     return true;
 }
 
-static struct name *add(struct names *names, const char *text, size_t n)
+static struct name *add(struct host_names *names, const char *text, size_t n)
 {
     if (names->known >= NAMES_MAX)
         make_room(names);
@@ -159,7 +159,7 @@ static struct name *add(struct names *names, const char *text, size_t n)
     return name;
 }
 
-static struct name *find_or_add(struct names *names, const char *text, size_t n)
+static struct name *find_or_add(struct host_names *names, const char *text, size_t n)
 {
     struct name *name = names->buckets[resolve_hash(ccp_span_of(text, n))];
 
@@ -169,7 +169,7 @@ static struct name *find_or_add(struct names *names, const char *text, size_t n)
 }
 
 /* The resolver's answer becomes ours. */
-static void take(struct names *names, struct name *name)
+static void take(struct host_names *names, struct name *name)
 {
     struct ask *ask = &name->ask;
     uint64_t now = names->loop->now_ms;
@@ -185,7 +185,7 @@ static void take(struct names *names, struct name *name)
     ask->found = NULL;
 }
 
-static void refresh(struct names *names, struct name *name)
+static void refresh(struct host_names *names, struct name *name)
 {
     name->asked = true;
     if (resolver_ask(names->r, ccp_span_of(name->text, name->n), &name->ask) != NAME_WAIT)
@@ -194,9 +194,9 @@ static void refresh(struct names *names, struct name *name)
 
 /* ---- the port ------------------------------------------------------------------------------------------ */
 
-struct names *names_new(struct resolver *r, struct loop *loop)
+struct host_names *host_names_new(struct resolver *r, struct loop *loop)
 {
-    struct names *names = CCP_FAULT("resolve.names") ? NULL : calloc(1, sizeof(*names));
+    struct host_names *names = CCP_FAULT("resolve.names") ? NULL : calloc(1, sizeof(*names));
 
     if (names == NULL)
         return NULL;
@@ -209,7 +209,7 @@ struct names *names_new(struct resolver *r, struct loop *loop)
     return NULL;
 }
 
-void names_free(struct names *names)
+void host_names_free(struct host_names *names)
 {
     if (names == NULL)
         return;
@@ -222,7 +222,7 @@ void names_free(struct names *names)
     free(names);
 }
 
-int names_fd(const struct names *names)
+int host_names_fd(const struct host_names *names)
 {
     return names->box.fd;
 }
@@ -245,7 +245,7 @@ static void tell(struct name_wait *waiting, struct addresses *found, const char 
     }
 }
 
-static void settle(struct names *names, struct name *name)
+static void settle(struct host_names *names, struct name *name)
 {
     struct name_wait *waiting = name->waiting;
 
@@ -259,7 +259,7 @@ static void settle(struct names *names, struct name *name)
     addresses_unref(found);
 }
 
-void names_ready(struct names *names)
+void host_names_ready(struct host_names *names)
 {
     struct ask *first;
 
@@ -284,8 +284,8 @@ static size_t lower(struct ccp_span host, char *out)
     return host.n;
 }
 
-enum name_answer names_find(struct names *names, struct ccp_span host, struct name_wait *wait, struct addresses **found,
-                            const char **why)
+enum name_answer host_names_find(struct host_names *names, struct ccp_span host, struct name_wait *wait,
+                                 struct addresses **found, const char **why)
 {
     char text[RESOLVE_NAME_BYTES + 1];
     size_t n = lower(host, text);

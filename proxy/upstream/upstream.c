@@ -70,7 +70,7 @@ static void run(struct loop_task *task)
 static void on_names(struct watcher *w, uint32_t events)
 {
     if ((events & EPOLLIN) != 0)
-        names_ready(LINK_OWNER(w, struct upstream, names_watcher)->names);
+        host_names_ready(LINK_OWNER(w, struct upstream, names_watcher)->names);
 }
 
 struct upstream *upstream_new(struct loop *loop, const struct upstream_options *options, struct trust *trust)
@@ -93,8 +93,8 @@ struct upstream *upstream_new(struct loop *loop, const struct upstream_options *
     bool ok =
         sockets_init(&u->sockets) && (u->in = malloc(READ_BYTES)) != NULL && (u->out = malloc(2 * WRITE_BYTES)) != NULL;
     if (ok && options->resolver != NULL)
-        ok = (u->names = names_new(options->resolver, loop)) != NULL &&
-             sockets_watch(&u->sockets, names_fd(u->names), &u->names_watcher);
+        ok = (u->names = host_names_new(options->resolver, loop)) != NULL &&
+             sockets_watch(&u->sockets, host_names_fd(u->names), &u->names_watcher);
     if (ok && options->user_agent != NULL)
         ok = (u->user_agent = strdup(options->user_agent)) != NULL;
     if (ok)
@@ -118,7 +118,7 @@ void upstream_free(struct upstream *u)
         CCP_ASSERT(u->hosts[i] == NULL);
     loop_task_cancel(u->loop, &u->task);
     sockets_release(&u->sockets);
-    names_free(u->names);
+    host_names_free(u->names);
     trust_unref(u->trust);
     trust_unref(u->nobody);
     free(u->user_agent);

@@ -129,7 +129,7 @@ const char *failure_phrase(const struct call *c, CURL *easy, CURLcode code, bool
 const char *failure_unreachable(long os_error);                      /* why no connection came about */
 void failure_address(const struct sockaddr *a, char *out, size_t n); /* in figures */
 /* The full text for people, "host:port: phrase[: detail]"; returns the status that goes with it. */
-enum ccp_status failure_text(struct call *c, CURL *easy, CURLcode code, bool begun, char *out, size_t n);
+enum ccp_status curl_failure_text(struct call *c, CURL *easy, CURLcode code, bool begun, char *out, size_t n);
 
 /* ---- trust.c ----------------------------------------------------------------------------------------- */
 
@@ -355,7 +355,7 @@ struct upstream {
     unsigned era;             /* connections opened before the last reload are not kept */
     struct loop_timer reaper; /* closes idle connections */
     struct trust *nobody;     /* for requests without a trust store; made when one comes */
-    struct names *names;      /* NULL: curl looks names up, and the direct engine is not used */
+    struct host_names *names; /* NULL: curl looks names up, and the direct engine is not used */
     struct watcher names_watcher;
 };
 

@@ -85,7 +85,7 @@ static void release(struct addrinfo *list)
 
 struct side {
     struct loop loop;
-    struct names *names;
+    struct host_names *names;
 };
 
 struct asker {
@@ -126,7 +126,7 @@ static void on_done(struct name_wait *wait, struct addresses *found, const char 
     a->order = atomic_fetch_add(&order, 1);
     keep(a, found, why);
     if (a->cancels != NULL)
-        names_cancel(&a->cancels->wait);
+        host_names_cancel(&a->cancels->wait);
 }
 
 static enum name_answer ask(struct side *s, struct asker *a, const char *name)
@@ -136,7 +136,7 @@ static enum name_answer ask(struct side *s, struct asker *a, const char *name)
 
     *a = (struct asker){.wait.done = on_done};
     s->loop.now_ms = clock_ms();
-    enum name_answer answer = names_find(s->names, ccp_span_z(name), &a->wait, &found, &why);
+    enum name_answer answer = host_names_find(s->names, ccp_span_z(name), &a->wait, &found, &why);
     if (answer != NAME_WAIT)
         keep(a, found, why);
     assert_true(answer == NAME_WAIT || (found != NULL) == (answer == NAME_FOUND));
@@ -145,11 +145,11 @@ static enum name_answer ask(struct side *s, struct asker *a, const char *name)
 
 static void turn(struct side *s, int ms)
 {
-    struct pollfd p = {.fd = names_fd(s->names), .events = POLLIN};
+    struct pollfd p = {.fd = host_names_fd(s->names), .events = POLLIN};
 
     if (poll(&p, 1, ms) == 1) {
         s->loop.now_ms = clock_ms();
-        names_ready(s->names);
+        host_names_ready(s->names);
     }
 }
 
@@ -165,14 +165,14 @@ static struct side *side_new(struct resolver *r)
     struct side *s = calloc(1, sizeof(*s));
 
     loop_init(&s->loop, no_wake, s);
-    s->names = names_new(r, &s->loop);
+    s->names = host_names_new(r, &s->loop);
     assert_non_null(s->names);
     return s;
 }
 
 static void side_free(struct side *s)
 {
-    names_free(s->names);
+    host_names_free(s->names);
     loop_release(&s->loop);
     free(s);
 }

@@ -111,7 +111,7 @@ static unsigned ask_until(struct side *s, unsigned wanted)
     for (uint64_t end = clock_ms() + 5000; clock_ms() < end;) {
         enum name_answer answer = ask(s, &a, "flip.example");
         if (answer == NAME_WAIT) /* an answer that was there serves until the new one has come */
-            names_cancel(&a.wait);
+            host_names_cancel(&a.wait);
         assert_int_not_equal(answer, NAME_WAIT);
         if (a.last == wanted)
             return a.last;
@@ -164,7 +164,7 @@ static void threads_and_queue_are_bounded(void **state)
     assert_int_equal(busy, 3);
     wait_inside(3);
     assert_int_equal(ask(s, &askers[9], "held9.example"), NAME_FAILED); /* a full queue is not remembered for long */
-    names_cancel(&askers[6].wait); /* nobody wants it: it leaves the queue and makes room */
+    host_names_cancel(&askers[6].wait); /* nobody wants it: it leaves the queue and makes room */
     assert_int_equal(ask(s, &askers[9], "held9.example"), NAME_WAIT);
     atomic_store(&gate, true);
     for (int i = 0; i < 6; i++)
@@ -196,7 +196,7 @@ static void a_slow_name_delays_no_other(void **state)
     }
     assert_int_equal(held.dones, 0);
     assert_true(longest < 1000);
-    names_cancel(&held.wait);
+    host_names_cancel(&held.wait);
     atomic_store(&gate, true);
     side_free(s);
     resolver_free(r);
@@ -209,15 +209,15 @@ static void cancel_in_every_place(void **state)
     struct asker a, b, c, d;
 
     a = (struct asker){.wait.done = on_done};
-    names_cancel(&a.wait);
+    host_names_cancel(&a.wait);
     ask(s, &a, "held.example"); /* runs */
     wait_inside(1);
     ask(s, &b, "held.example");
     ask(s, &c, "held.example");
     ask(s, &d, "next.example"); /* queued */
-    names_cancel(&b.wait);
-    names_cancel(&b.wait);
-    names_cancel(&d.wait);
+    host_names_cancel(&b.wait);
+    host_names_cancel(&b.wait);
+    host_names_cancel(&d.wait);
     a.cancels = &c; /* inside the done of another */
     atomic_store(&gate, true);
     finish(s, &a);
@@ -230,7 +230,7 @@ static void cancel_in_every_place(void **state)
         usleep(1000);
     wait_inside(0);
     usleep(20 * 1000);
-    names_cancel(&d.wait);
+    host_names_cancel(&d.wait);
     turn(s, 50);
     assert_int_equal(d.dones, 0);
     assert_int_equal(ask(s, &d, "next.example"), NAME_FOUND);
@@ -265,7 +265,7 @@ static void nobody_waits_for_a_lookup_that_hangs(void **state)
     ask(s, &a, "held.example");
     wait_inside(1);
     began = clock_us();
-    names_cancel(&a.wait);
+    host_names_cancel(&a.wait);
     side_free(s);
     resolver_free(r);
     assert_true(clock_us() - began < 1000 * 1000);
@@ -327,13 +327,13 @@ static void *hammer(void *arg)
         struct asker *a = &askers[rand_r(&seed) % 8];
         char name[32];
         snprintf(name, sizeof(name), rand_r(&seed) % 4 ? "n%d.example" : "none%d.example", rand_r(&seed) % 50);
-        names_cancel(&a->wait);
+        host_names_cancel(&a->wait);
         ask(s, a, name);
         if (i % 3 == 0)
             turn(s, 0);
     }
     for (int i = 0; i < 8; i++)
-        names_cancel(&askers[i].wait);
+        host_names_cancel(&askers[i].wait);
     side_free(s);
     return NULL;
 }
