@@ -27,7 +27,8 @@ bool buf_reserve(struct ccp_buf *b, size_t more)
         b->failed = true;
         return false;
     }
-    size_t cap = b->cap != 0 ? b->cap : 256;
+    /* Who begins with a large reservation knows the size. */
+    size_t cap = b->cap != 0 ? b->cap : more > 256 ? more : 256;
     while (cap < b->n + more)
         cap = cap > SIZE_MAX / 2 ? b->n + more : cap * 2;
     if (cap > b->max)

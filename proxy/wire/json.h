@@ -31,6 +31,8 @@ enum ccp_status json_scan(struct ccp_span text, const struct ccp_span *keys, str
 /* Value of a raw JSON string (with quotes) as UTF-8: the inner span itself when nothing is escaped, else a
  * copy. Lone surrogates become U+FFFD. p = NULL: not a string, or refused. May contain NUL. */
 struct ccp_span json_text(struct arena *a, struct ccp_span raw);
+/* The same for what stands between the quotes; `inner` is known to be valid. */
+struct ccp_span json_unescape(struct arena *a, struct ccp_span inner);
 /* Quoted and escaped; p = NULL when refused. UTF-8 stays, any other byte above 0x7f becomes U+FFFD. */
 struct ccp_span json_quote(struct arena *a, struct ccp_span text);
 

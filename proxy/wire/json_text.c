@@ -36,6 +36,11 @@ struct ccp_span json_text(struct arena *a, struct ccp_span raw)
     return l.escaped ? decode(a, inner) : inner;
 }
 
+struct ccp_span json_unescape(struct arena *a, struct ccp_span inner)
+{
+    return inner.n != 0 && memchr(inner.p, '\\', inner.n) != NULL ? decode(a, inner) : inner;
+}
+
 /* The escape of one byte that cannot stand for itself; its length. */
 static size_t quote_byte(unsigned char c, char out[6])
 {
@@ -72,6 +77,8 @@ static struct ccp_span quote_piece(struct ccp_span *text, char escape[6])
     return piece;
 }
 
+#define QUOTE_AT_ONCE 512
+
 static size_t quoted_size(struct ccp_span text)
 {
     char escape[6];
@@ -81,16 +88,18 @@ static size_t quoted_size(struct ccp_span text)
     return n;
 }
 
-static void quote_into(char *out, struct ccp_span text)
+static size_t quote_into(char *out, struct ccp_span text)
 {
     char escape[6];
+    const char *begin = out;
     *out++ = '"';
     while (text.n != 0) {
         struct ccp_span piece = quote_piece(&text, escape);
         memcpy(out, piece.p, piece.n);
         out += piece.n;
     }
-    *out = '"';
+    *out++ = '"';
+    return (size_t)(out - begin);
 }
 
 struct ccp_span json_quote(struct arena *a, struct ccp_span text)
@@ -105,11 +114,13 @@ struct ccp_span json_quote(struct arena *a, struct ccp_span text)
 
 bool json_quote_to(struct ccp_buf *out, struct ccp_span text)
 {
-    size_t n = quoted_size(text);
-    if (out->failed || !buf_reserve(out, n))
+    /* Short texts get room for the worst case, which saves the pass that counts. */
+    size_t room = text.n * 6 + 2;
+    if (text.n > QUOTE_AT_ONCE || room > out->max - out->n)
+        room = quoted_size(text);
+    if (out->failed || !buf_reserve(out, room))
         return false;
-    quote_into(out->p + out->n, text);
-    out->n += n;
+    out->n += quote_into(out->p + out->n, text);
     return true;
 }
 
