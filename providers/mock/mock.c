@@ -11,6 +11,12 @@
 #define AT(member) offsetof(struct mock_config, member)
 
 static const struct ccp_config_row rows[] = {
+    {.key = "format",
+     .type = CCP_ENUM,
+     .offset = AT(format),
+     .def = "\"any\"",
+     .choices = "any|anthropic|openai-chat|openai-responses|gemini",
+     .doc = "what it speaks; any = the client's own format, else clients of other formats are translated"},
     {.key = "first_token_delay",
      .type = CCP_DURATION,
      .offset = AT(first_token_delay),
@@ -47,12 +53,21 @@ static const struct ccp_config_row rows[] = {
 static const char *const models[] = {"mock-echo",  "mock-lorem", "mock-tool",      "mock-think",
                                      "mock-embed", "mock-cut",   "mock-error-500", NULL};
 
+static struct ccp_choice choose(void *self, struct ccp_exchange *x, enum ccp_format client, struct ccp_span model)
+{
+    const struct mock *mock = self;
+    (void)x;
+    (void)model;
+    return (struct ccp_choice){mock->config->format == 0 ? client : (enum ccp_format)(mock->config->format - 1)};
+}
+
 static const struct ccp_provider provider = {
     .label = "Mock (built in)",
     .prefix = "mock",
     .formats = CCP_SPEAKS(ANTHROPIC) | CCP_SPEAKS(OPENAI_CHAT) | CCP_SPEAKS(OPENAI_RESPONSES) | CCP_SPEAKS(GEMINI),
     .base_url = "http://mock.invalid", /* never connected to; only the path is read */
     .keyless = true,
+    .choose = choose,
     .transport = &mock_transport,
     .models = models,
 };

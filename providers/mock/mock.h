@@ -18,6 +18,7 @@ enum mock_call { MOCK_UNKNOWN, MOCK_GENERATE, MOCK_COUNT, MOCK_EMBED, MOCK_EMBED
 
 /* Bound from [plugins.mock]. */
 struct mock_config {
+    int format;                      /* 0: the client's own; else 1 + enum ccp_format */
     uint64_t first_token_delay;      /* ms */
     double tokens_per_second;        /* 0 = unpaced */
     int64_t error_rate;              /* percent */

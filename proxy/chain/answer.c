@@ -63,6 +63,8 @@ static void own_headers(struct exchange *x)
     if (x->upstream_model.n != 0 && !ccp_span_eq(x->upstream_model, x->client_model) &&
         headers_value_ok(x->upstream_model))
         answer_header(x, CCP_SPAN("x-ccproxy-upstream-model"), x->upstream_model);
+    if (crossing_dropped(x).n != 0)
+        answer_header(x, CCP_SPAN("x-ccproxy-dropped"), crossing_dropped(x));
     if (x->attempts != 0)
         answer_header(x, CCP_SPAN("server-timing"), timing(x, now > upstream ? now - upstream : 0, upstream));
 }
@@ -94,6 +96,11 @@ static bool open_stages(struct exchange *x)
             continue;
         stage->next = x->stages;
         x->stages = stage;
+    }
+    struct ccp_stage *rename = rename_open(x);
+    if (rename != NULL) {
+        rename->next = x->stages;
+        x->stages = rename;
     }
     return x->stages != &x->terminal;
 }
@@ -165,6 +172,11 @@ static void failure_in_stream(struct exchange *x)
 {
     struct ccp_buf out;
     buf_init(&out, 64 * 1024);
+    if (crossing_fail(x)) {
+        x->complete = false;
+        exchange_finish(x);
+        return;
+    }
     /* Past a piece of an event no clean error event is possible: the connection breaks instead. */
     if (x->sse && !x->split && x->route.format != CCP_FORMAT_NONE && failure_text(x, true, &out))
         answer_body(x, buf_span(&out), true);

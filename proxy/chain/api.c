@@ -97,6 +97,7 @@ static void get_summary(struct ccp_exchange *pub, struct ccp_summary *out)
         .us_upstream_head = x->upstream_head_us,
         .attempts = x->attempts,
         .streamed = x->sse,
+        .dropped = x->dropped,
     };
 }
 

@@ -58,12 +58,40 @@ static bool take_model(struct exchange *x, struct ccp_span raw)
     return x->client_model.p != NULL;
 }
 
+enum { MODEL, STREAM, INPUT, MESSAGES, KEYS };
+
+static const struct ccp_span keys[KEYS] = {CCP_LIT("model"), CCP_LIT("stream"), CCP_LIT("input"), CCP_LIT("messages")};
+
+/* Same texts accepted, same members found; the tree is made only where it will be read. */
+static enum ccp_status look_through(struct exchange *x, struct ccp_span values[KEYS], struct ccp_json_error *error)
+{
+    if (!x->crosses)
+        return json_scan(x->body, keys, values, x->route.format == CCP_FORMAT_OPENAI_CHAT ? KEYS : STREAM + 1, error);
+    enum ccp_status status = json_parse(&x->work, x->body, &x->tree, error);
+    for (int i = 0; status == CCP_OK && i < KEYS; i++) {
+        const struct ccp_json *m = ccp_json_get(x->tree, keys[i].p);
+        values[i] = m != NULL ? m->raw : (struct ccp_span){NULL, 0};
+    }
+    return status;
+}
+
+/* Some editors send a Responses request to the Chat route. */
+static bool responses_on_chat(const struct exchange *x, const struct ccp_span values[KEYS])
+{
+    return x->route.format == CCP_FORMAT_OPENAI_CHAT && x->route.op == CCP_OP_GENERATE && values[INPUT].p != NULL &&
+           values[MESSAGES].p == NULL;
+}
+
 static bool scan(struct exchange *x)
 {
-    static const struct ccp_span keys[] = {CCP_LIT("model"), CCP_LIT("stream")};
-    struct ccp_span values[2];
+    struct ccp_span values[KEYS] = {{NULL, 0}};
     struct ccp_json_error error;
-    if (json_scan(x->body, keys, values, 2, &error) != CCP_OK) {
+    enum ccp_status status = look_through(x, values, &error);
+    if (status == CCP_OVERLOADED) {
+        exchange_fail(x, status, "out of memory");
+        return false;
+    }
+    if (status != CCP_OK) {
         exchange_fail(x, CCP_BAD_JSON, "the request body is not valid JSON: %s at line %zu, column %zu (byte %zu)",
                       error.what, error.line, error.column, error.offset);
         return false;
@@ -75,8 +103,12 @@ static bool scan(struct exchange *x)
         exchange_fail(x, CCP_BAD_JSON, "the request body is JSON, but not an object (byte %zu)", first);
         return false;
     }
-    x->wants_stream = values[1].p != NULL && ccp_span_is(values[1], "true");
-    return x->route.format == CCP_FORMAT_GEMINI || take_model(x, values[0]);
+    if (x->route.format == CCP_FORMAT_GEMINI)
+        return true;
+    if (responses_on_chat(x, values))
+        x->body_format = CCP_FORMAT_OPENAI_RESPONSES;
+    x->wants_stream = values[STREAM].p != NULL && ccp_span_is(values[STREAM], "true");
+    return take_model(x, values[MODEL]);
 }
 
 bool body_read(struct exchange *x, bool needed)
@@ -102,4 +134,13 @@ bool body_read(struct exchange *x, bool needed)
     if (coding != CODING_IDENTITY && !decode(x, coding))
         return false;
     return scan(x);
+}
+
+bool body_parse(struct exchange *x)
+{
+    enum coding coding = coding_of(headers_get(x->headers, x->header_count, CCP_SPAN("content-encoding")));
+    x->crosses = true;
+    if (coding != CODING_IDENTITY && !x->body_decoded && !decode(x, coding))
+        return false;
+    return x->tree != NULL || scan(x);
 }

@@ -80,6 +80,7 @@ static void exchange_end(struct exchange *x)
     if (x->state != X_NEW) /* else request.started was not said either */
         hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED);
     loop_task_cancel(w->loop, &x->task);
+    arena_end(&x->work);
     arena_end(&x->arena);
     *x->prev = x->next;
     if (x->next != NULL)
@@ -131,6 +132,7 @@ struct exchange *chain_begin(struct chain_worker *w, const struct chain_request 
     x->started_us = clock_us();
     x->task.run = run_task;
     arena_init(&x->arena, &w->cache, x->rt->settings.server.max_body_bytes * 2 + ARENA_EXTRA);
+    arena_init(&x->work, &w->cache, x->rt->settings.server.max_body_bytes * 8 + ARENA_EXTRA);
     buf_init(&x->held, 16 * 1024);
     buf_init(&x->first, 1024 * 1024);
     x->next = w->first;

@@ -88,7 +88,13 @@ struct exchange {
     bool authenticated, admin;
     struct ccp_span body; /* decoded when it had to be read */
     bool body_decoded;
-    struct ccp_span model_raw; /* JSON string in body, with quotes; empty = none */
+    bool crosses;                /* the provider is known to speak another format */
+    struct arena work;           /* what only lives until the upstream request is made: the parsed body, the prompt */
+    struct ccp_json *tree;       /* the body, parsed into `work`; only when it has to be translated */
+    enum ccp_format body_format; /* what the body is written in: the route's, or Responses on the Chat route */
+    enum ccp_format spoken;      /* upstream; the route's unless the exchange crosses formats */
+    struct crossing *crossing;   /* crossing.c; NULL = bytes pass */
+    struct ccp_span model_raw;   /* JSON string in body, with quotes; empty = none */
     struct ccp_span client_model, upstream_model;
     bool wants_stream;
     bool models_asked; /* upstream lists were asked for once */
@@ -104,6 +110,7 @@ struct exchange {
     struct ccp_response_head head;
     bool head_sent, complete; /* complete: the client got a whole answer */
     uint64_t bytes_out;
+    unsigned dropped; /* members of the request that translation could not carry */
     struct ccp_stage terminal;
     struct ccp_stage *stages; /* first stage to receive upstream bytes */
 
@@ -162,11 +169,16 @@ bool models_serve(struct exchange *x, enum ccp_verdict *verdict);
 /* models_fetch.c: drops what a snapshot remembers. */
 void models_forget(struct snapshot *s);
 
-/* body.c: reads what must be read of the request body (model, stream). False = failed. */
+/* body.c: reads what must be read of the request body (model, stream; all of it into x->tree when x->crosses). False =
+ * failed. */
 bool body_read(struct exchange *x, bool needed);
+/* The tree, for an exchange that turned out to cross only when its model was known. False = failed. */
+bool body_parse(struct exchange *x);
 
 /* attempt.c */
 enum ccp_verdict attempt_start(struct exchange *x);
+/* upstream_request.c: everything of x->up. False = failed. */
+bool attempt_build(struct exchange *x);
 /* Limits, proxy, trust and credential of a provider into a fresh request. */
 void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up);
 /* Headers of a request that ccproxy makes on its own behalf. False = no memory. */
@@ -174,6 +186,22 @@ bool attempt_own_headers(struct exchange *x, const struct provider *p, struct cc
 void attempt_stop(struct exchange *x);
 /* After the answer was judged: ends this transfer, then tries again or answers the failure. From a task. */
 void attempt_next(struct exchange *x);
+
+/* crossing.c: requests and answers that change their format on the way. */
+bool crossing_needed(const struct exchange *x);
+/* Translates the request into x->up (URL below the base in *path, body). False = failed. */
+bool crossing_request(struct exchange *x, struct ccp_span *path);
+/* A token count that no upstream can give is estimated here and answered. False = it has to be asked for. */
+bool crossing_estimate(struct exchange *x);
+/* May this header of the upstream's answer go on to a client of another format? */
+bool crossing_keeps(struct ccp_span name);
+void crossing_open(struct exchange *x);          /* the answer's head is there and may be given */
+bool crossing_answers(const struct exchange *x); /* it was */
+enum ccp_push crossing_body(struct exchange *x, struct ccp_span bytes);
+void crossing_done(struct exchange *x, enum ccp_status status, struct ccp_span why);
+/* Ends a stream that has begun with the recorded failure. False = there is no translated stream. */
+bool crossing_fail(struct exchange *x);
+struct ccp_span crossing_dropped(const struct exchange *x); /* for x-ccproxy-dropped; empty = nothing */
 
 /* judge.c: true = the answer may go to the client. False with x->judging: its first bytes decide (judge_body);
  * false without: attempt_next was queued. */
@@ -189,6 +217,9 @@ enum ccp_push answer_body(struct exchange *x, struct ccp_span bytes, bool last);
 void answer_whole(struct exchange *x, int status, struct ccp_span content_type, struct ccp_span body);
 /* Turns the recorded failure into bytes: a response, an error event, or a broken connection. */
 void answer_failure(struct exchange *x);
+
+/* rename.c: the stage that restores the client's model name in a same-format answer; NULL = not needed. */
+struct ccp_stage *rename_open(struct exchange *x);
 
 /* pipe.c: upstream bytes of a same-format answer. */
 void pipe_open(struct exchange *x);

@@ -129,6 +129,32 @@ static bool choose_provider(struct exchange *x)
     return r->provider != NULL;
 }
 
+/* The vendor's own Responses keeps more of other formats than Chat does (encrypted reasoning); servers that are merely
+ * compatible mostly know Chat. */
+static enum ccp_format best_format(const struct provider *p)
+{
+    if (!p->compatible && (p->formats & CCP_SPEAKS(OPENAI_RESPONSES)))
+        return CCP_FORMAT_OPENAI_RESPONSES;
+    enum ccp_format f = 0;
+    while (f < CCP_FORMAT_COUNT - 1 && !(p->formats & (1u << f)))
+        f++;
+    return f;
+}
+
+/* What to speak with this provider. */
+static enum ccp_format spoken_with(struct exchange *x, const struct provider *p)
+{
+    enum ccp_format client = x->route.format;
+    if (p->def->choose != NULL)
+        return p->def->choose(p->self, &x->pub, client, x->client_model).format;
+    return p->formats & (1u << client) ? client : best_format(p);
+}
+
+static bool can_cross(const struct exchange *x)
+{
+    return x->route.op == CCP_OP_GENERATE || x->route.op == CCP_OP_COUNT;
+}
+
 static bool speaks(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
@@ -136,18 +162,13 @@ static bool speaks(struct exchange *x)
     /* Chat's embeddings and completions belong to the OpenAI family, whichever of its formats a block names. */
     if (x->route.format == CCP_FORMAT_OPENAI_CHAT && x->route.op != CCP_OP_GENERATE)
         wanted |= CCP_SPEAKS(OPENAI_RESPONSES);
-    enum ccp_format spoken = x->route.format;
-    if (p->def->choose != NULL && x->route.op == CCP_OP_GENERATE)
-        spoken = p->def->choose(p->self, &x->pub, x->route.format, x->client_model).format;
-    if (x->route.op == CCP_OP_RAW || (spoken == x->route.format && (p->formats & wanted)))
+    if (can_cross(x)) {
+        x->spoken = spoken_with(x, p);
+        return !crossing_needed(x) || body_parse(x);
+    }
+    if (x->route.op == CCP_OP_RAW || (p->formats & wanted))
         return true;
-    if (x->route.op == CCP_OP_FAMILY || x->route.op == CCP_OP_EMBED)
-        exchange_fail(x, CCP_NOT_FOUND, "provider %.*s does not offer this route", CCP_FMT(p->id));
-    else
-        exchange_fail(x, CCP_UNSUPPORTED,
-                      "provider %.*s does not speak the %s format, and this version does not "
-                      "translate",
-                      CCP_FMT(p->id), format_id(x->route.format));
+    exchange_fail(x, CCP_NOT_FOUND, "provider %.*s does not offer this route", CCP_FMT(p->id));
     return false;
 }
 
@@ -155,12 +176,16 @@ static bool speaks(struct exchange *x)
 static bool model_needed(const struct exchange *x)
 {
     const struct provider *p = x->route.provider;
-    return p == NULL || p->s.model_mappings.n != 0 || p->def->transport != NULL ||
+    return p == NULL || p->s.model_mappings.n != 0 || p->def->transport != NULL || x->crosses ||
            (x->key != NULL && x->key->models.n != 0);
 }
 
 bool router_choose(struct exchange *x)
 {
+    const struct provider *given = x->route.provider;
+    x->spoken = x->body_format = x->route.format;
+    x->crosses =
+        can_cross(x) && given != NULL && given->def->choose == NULL && spoken_with(x, given) != x->route.format;
     if (!body_read(x, model_needed(x)) || !choose_provider(x) || !speaks(x))
         return false;
     const struct provider *p = x->route.provider;

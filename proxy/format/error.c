@@ -1,8 +1,9 @@
 /*
- * Errors in the client's own shape: one neutral error, four grammars (wire reference A.10, B.7, D.6, F.8).
+ * Facts about the formats by table, and ccproxy's own errors in the client's shape: each becomes a failure and takes
+ * its words from there (failure.h).
  */
 #include <base/status.h>
-#include <format/format.h>
+#include <format/translate.h>
 #include <wire/json.h>
 #include <wire/sse.h>
 
@@ -33,143 +34,65 @@ int format_http_status(enum ccp_format f, enum ccp_status status)
     return status_http(status);
 }
 
-static const char *anthropic_type(const struct format_error *e)
+/* Words of ours that say more than the vendors' own for the same kind; empty where clients know the vendors'. */
+static struct ccp_span own_code(enum ccp_status status)
 {
-    switch (e->http) {
-    case 400:
-    case 405:
-    case 415:
-    case 421:
-    case 426:
-        return "invalid_request_error";
-    case 401:
-        return "authentication_error";
-    case 402:
-        return "billing_error";
-    case 403:
-        return "permission_error";
-    case 404:
-        return "not_found_error";
-    case 409:
-        return "conflict_error";
-    case 413:
-        return "request_too_large";
-    case 429:
-        return "rate_limit_error";
-    case 504:
-        return "timeout_error";
-    case 529:
-        return "overloaded_error";
-    default:
-        return e->http < 500 ? "invalid_request_error" : "api_error";
-    }
+    if (status == CCP_UNAUTHORIZED || status == CCP_OVERLOADED || status == CCP_SHUTTING_DOWN ||
+        status == CCP_RATE_LIMITED)
+        return CCP_SPAN("");
+    return ccp_span_z(status_text(status));
 }
 
-static const char *openai_type(const struct format_error *e)
+/* The error as a failure; its message is `quoted`, which the caller releases. */
+static bool as_failure(const struct format_error *e, struct failure *f, struct ccp_buf *quoted)
 {
-    if (e->http == 403)
-        return "permission_denied";
-    if (e->http == 429)
-        return "requests";
-    return e->http < 500 ? "invalid_request_error" : "server_error";
-}
-
-static const char *openai_code(const struct format_error *e)
-{
-    switch (e->status) {
-    case CCP_UNAUTHORIZED:
-        return "invalid_api_key";
-    case CCP_LOGIN_REQUIRED:
-        return "login_required";
-    case CCP_OVERLOADED:
-    case CCP_SHUTTING_DOWN:
-        return "server_is_overloaded";
-    case CCP_RATE_LIMITED:
-        return "rate_limit_exceeded";
-    default:
-        return status_text(e->status);
-    }
-}
-
-static const char *gemini_status(const struct format_error *e)
-{
-    if (e->status == CCP_LOGIN_REQUIRED)
-        return "UNAVAILABLE";
-    switch (e->http) {
-    case 401:
-        return "UNAUTHENTICATED";
-    case 403:
-        return "PERMISSION_DENIED";
-    case 404:
-        return "NOT_FOUND";
-    case 429:
-        return "RESOURCE_EXHAUSTED";
-    case 503:
-        return "UNAVAILABLE";
-    case 504:
-        return "DEADLINE_EXCEEDED";
-    default:
-        return e->http < 500 ? "INVALID_ARGUMENT" : "INTERNAL";
-    }
-}
-
-static bool write_anthropic(const struct format_error *e, struct ccp_buf *out)
-{
-    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(e));
-    json_quote_to(out, e->message);
-    buf_addz(out, "},\"request_id\":");
-    json_quote_to(out, e->request_id);
-    return buf_addz(out, "}");
-}
-
-static bool write_openai(const struct format_error *e, struct ccp_buf *out)
-{
-    buf_addz(out, "{\"error\":{\"message\":");
-    json_quote_to(out, e->message);
-    return buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", openai_type(e), openai_code(e));
-}
-
-static bool write_gemini(const struct format_error *e, struct ccp_buf *out)
-{
-    buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", e->http);
-    json_quote_to(out, e->message);
-    return buf_printf(out, ",\"status\":\"%s\"}}", gemini_status(e));
+    buf_init(quoted, 64 * 1024);
+    if (!json_quote_to(quoted, e->message))
+        return false;
+    *f = (struct failure){.kind = failure_kind_of(e->http, CCP_SPAN(""), CCP_SPAN(""), CCP_SPAN("")),
+                          .http = e->http,
+                          .message = {quoted->p + 1, quoted->n - 2},
+                          .code = own_code(e->status)};
+    if (e->status == CCP_LOGIN_REQUIRED) /* 503 without the promise that waiting helps */
+        f->kind = FAILURE_UPSTREAM;
+    return true;
 }
 
 bool format_error_body(enum ccp_format f, const struct format_error *e, struct ccp_buf *out)
 {
-    switch (f) {
-    case CCP_FORMAT_ANTHROPIC:
-        return write_anthropic(e, out);
-    case CCP_FORMAT_GEMINI:
-        return write_gemini(e, out);
-    default:
-        return write_openai(e, out);
-    }
+    struct ccp_buf quoted;
+    struct failure failure;
+    bool ok = as_failure(e, &failure, &quoted) && failure_body(f, &failure, e->request_id, out);
+    buf_release(&quoted);
+    return ok;
 }
 
 /* Responses has a flat error event of its own. */
-static bool write_responses_event(const struct format_error *e, struct ccp_buf *out)
+static bool write_responses_event(const struct format_error *e, struct ccp_buf *body)
 {
-    buf_printf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", openai_code(e));
-    json_quote_to(out, e->message);
-    return buf_addz(out, ",\"param\":null}");
+    struct ccp_buf quoted;
+    struct failure failure;
+    bool ok = as_failure(e, &failure, &quoted);
+    if (ok) {
+        struct out o = out_of(body);
+        out_object(&o, NULL);
+        out_word(&o, "type", "error");
+        out_text(&o, "code", failure_openai_code(&failure));
+        failure_message(&o, "message", CCP_FORMAT_OPENAI_RESPONSES, &failure);
+        out_null(&o, "param");
+        out_end(&o, '}');
+    }
+    buf_release(&quoted);
+    return ok && !body->failed;
 }
 
 bool format_error_event(enum ccp_format f, const struct format_error *e, struct ccp_buf *out)
 {
     struct ccp_buf body;
     buf_init(&body, 64 * 1024);
-    struct ccp_span name = CCP_SPAN("");
-    bool ok;
-    if (f == CCP_FORMAT_OPENAI_RESPONSES) {
-        name = CCP_SPAN("error");
-        ok = write_responses_event(e, &body);
-    } else {
-        if (f == CCP_FORMAT_ANTHROPIC)
-            name = CCP_SPAN("error");
-        ok = format_error_body(f, e, &body);
-    }
+    bool responses = f == CCP_FORMAT_OPENAI_RESPONSES;
+    struct ccp_span name = responses || f == CCP_FORMAT_ANTHROPIC ? CCP_SPAN("error") : CCP_SPAN("");
+    bool ok = responses ? write_responses_event(e, &body) : format_error_body(f, e, &body);
     ok = ok && sse_write(out, name, buf_span(&body));
     buf_release(&body);
     return ok;

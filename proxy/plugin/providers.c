@@ -95,6 +95,8 @@ static void add_plugin_provider(struct runtime *rt, size_t plugin)
                            .def = i->manifest->provider,
                            .formats = i->manifest->provider->formats,
                            .enabled = i->state == PLUGIN_ACTIVE,
+                           .compatible = i->manifest->provider->transport == NULL &&
+                                         !ccp_span_is(s->base_url, i->manifest->provider->base_url),
                            .s = *s};
     i->provider = (int)rt->provider_count++;
     resolve(rt, p, arena_printf(arena_of(rt), "plugins.%s", i->manifest->name).p);
@@ -110,6 +112,7 @@ static void add_block(struct runtime *rt, struct ccp_span name, const struct pro
                            .def = def,
                            .formats = def->formats,
                            .enabled = s->enabled,
+                           .compatible = true,
                            .s = *s};
     resolve(rt, p, arena_printf(arena_of(rt), "providers.%.*s", CCP_FMT(name)).p);
 }

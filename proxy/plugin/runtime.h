@@ -34,6 +34,7 @@ struct provider {
     const struct ccp_provider *def;
     void *self; /* instance of the plugin, or NULL */
     bool enabled;
+    bool compatible; /* not the vendor's own server: a block, or another base_url */
     unsigned formats;
     struct provider_settings s;
     struct url base;   /* parsed base_url; unused with an own transport */

@@ -107,6 +107,7 @@ struct provider_settings {
     struct ccp_tables model_mappings; /* struct model_mapping */
     struct ccp_tables models;         /* struct model_card */
     bool raw;
+    bool stream_only;
     /* [providers.<name>] only */
     int format; /* enum ccp_format */
     struct ccp_span prefix;

@@ -224,6 +224,8 @@ static const struct ccp_config_row card_rows[] = {
          .row_size = sizeof(struct model_card),                                                                        \
          .flags = CCP_ROW_STRING_ITEM,                                                                                 \
          .doc = "ids, or tables with id, display_name; default the upstream's own list"},                              \
+        {"stream_only", CCP_BOOL, offsetof(T, stream_only), "false",                                                   \
+         .doc = "always ask upstream for a stream; clients that did not get the collected answer"},                    \
     {                                                                                                                  \
         "raw", CCP_BOOL, offsetof(T, raw), "false", .doc = "serve /<prefix>/raw/..."                                   \
     }

@@ -155,6 +155,8 @@ size_t access_line(char *out, const struct access_record *r, bool json)
         put_count(&l, KEY("attempts"), (uint64_t)s->attempts);
     if (s->streamed)
         put_bytes(&l, json ? ",\"stream\":true" : " stream=true", json ? 14 : 12);
+    if (s->dropped != 0)
+        put_count(&l, KEY("dropped"), s->dropped);
     put_text(&l, KEY("key"), r->key, NAME);
     put_text(&l, KEY("request_id"), r->id, ID);
     if (s->status != CCP_OK) {

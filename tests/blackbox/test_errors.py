@@ -186,14 +186,25 @@ def test_websocket_426():
         expect_error(RESPONSES, response, 426)
 
 
-def test_other_format_is_400_for_now():
-    """A provider that does not speak the client's format: 400, because SDKs retry a 5xx."""
+def test_what_no_format_can_carry_is_400():
+    """What cannot be said to a provider of another format: 400, because SDKs retry a 5xx; nothing is sent."""
     up.reset()
-    for path, fmt in (("/claude/v1/chat/completions", CHAT), ("/claude/v1/responses", RESPONSES),
-                      ("/openai/v1/messages", ANTHROPIC), ("/gemini/v1/messages", ANTHROPIC),
-                      ("/claude" + formats.GENERATE + "generateContent", GEMINI)):
-        response = server.request("POST", path, small_body(fmt))
-        yield path, formats.error_problem(fmt, response, 400)
+    audio = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    for path, fmt, body, place in (
+            ("/claude/v1/chat/completions", CHAT,
+             {"model": "m", "messages": [{"role": "user", "content": [audio]}]}, "messages[0].content[0]"),
+            ("/claude/v1/responses", RESPONSES, {"model": "m", "input": "x", "previous_response_id": "resp_1"},
+             "previous_response_id"),
+            ("/openai/v1/messages", ANTHROPIC, {"model": "m", "max_tokens": 9, "messages": "x"}, "messages"),
+            ("/gemini/v1/messages", ANTHROPIC, {"model": "m", "max_tokens": 9, "messages": [{"role": "wizard"}]},
+             "messages[0].role"),
+            ("/claude" + formats.GENERATE + "generateContent", GEMINI,
+             {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/1"}, "cachedContent")):
+        response = server.request("POST", path, json.dumps(body).encode())
+        problem = formats.error_problem(fmt, response, 400)
+        if problem is None and place not in json.loads(response.body)["error"]["message"]:
+            problem = "%s is not named: %r" % (place, response.body)
+        yield path, problem
     untouched()
 
 

@@ -148,6 +148,9 @@ class Upstream:
             if answer.end == "stall":
                 await watch
                 return False
+        except OSError:  # writing noticed it first
+            request.gone_at = request.gone_at or time.monotonic()
+            raise
         finally:
             playing.cancel()
             watch.cancel()

@@ -185,6 +185,11 @@ def test_reliability_page_has_not_drifted():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_translation_page_has_not_drifted():
+    result = subprocess.run([os.path.join(TOP, "tests/translation/render"), "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_dynamic_symbols():
     """The executable exports the guard's names and nothing else of its own."""
     path = os.path.join(TOP, "proxy/http/guard.map")

@@ -47,6 +47,7 @@ struct ccp_summary {
     uint64_t us_total, us_first_byte, us_upstream_head;
     int attempts; /* upstream requests made */
     bool streamed;
+    unsigned dropped; /* members of the request that translation could not carry over */
 };
 
 #endif
