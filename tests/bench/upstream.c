@@ -7,7 +7,8 @@
  * The beginning of the request's body says what comes back: "size":N a JSON answer of N bytes, "events":N an SSE
  * stream of N events of about 150 bytes, each in a write of its own; with "gap_ms":N one every so often, else as fast
  * as they go; "wait_ms":N nothing before that time; "hold":1 a stream of one event that stays open until /release is
- * asked for. /held answers the number of streams that are held. Every event carries the time it was sent at, in
+ * asked for. A proxy that translates keeps no such members: then the model's name says size=N, events=N, gap_ms=N.
+ * All answers are Chat Completions. /held answers the number of streams that are held. Every event carries the time it was sent at, in
  * nanoseconds of the monotonic clock ("t":N), so that a client on the same machine sees how long each was on its way.
  * It trusts its client (the benchmark) and is no example of a server.
  */
@@ -62,7 +63,14 @@ static const char event_format[] =
     "data: "
     "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench\",\"t\":%016llu,"
     "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n";
-static const char stream_end[] = "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+static const char stream_end[] =
+    "67\r\ndata: {\"id\":\"chatcmpl-bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+    "data: [DONE]\n\n\r\n0\r\n\r\n";
+/* Padded with spaces, which JSON allows at the end, to the size that is asked for. */
+static const char whole[] =
+    "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"bench\",\"choices\":[{\"index\":0,"
+    "\"message\":{\"role\":\"assistant\",\"content\":\"A short answer, as agents get them.\"},\"finish_reason\":\"stop\"}],"
+    "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":8,\"total_tokens\":18}}";
 static const char stream_head[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -143,6 +151,13 @@ static long number_after(const char *text, const char *name)
 {
     const char *found = strstr(text, name);
     return found != NULL ? strtol(found + strlen(name), NULL, 10) : 0;
+}
+
+/* "name":N, or name=N in the model's name. */
+static long asked(const char *body, const char *member, const char *in_model)
+{
+    long value = number_after(body, member);
+    return value != 0 ? value : number_after(body, in_model);
 }
 
 /* One event with its chunk framing. */
@@ -260,9 +275,9 @@ static bool answer_start(struct connection *c)
 {
     if (strncmp(c->head, "GET /", 5) == 0)
         return control(c);
-    long size = number_after(c->body, "\"size\":"), wait = number_after(c->body, "\"wait_ms\":");
-    c->gap = (uint64_t)number_after(c->body, "\"gap_ms\":") * 1000000;
-    c->events = number_after(c->body, "\"events\":");
+    long size = asked(c->body, "\"size\":", "size="), wait = number_after(c->body, "\"wait_ms\":");
+    c->gap = (uint64_t)asked(c->body, "\"gap_ms\":", "gap_ms=") * 1000000;
+    c->events = asked(c->body, "\"events\":", "events=");
     c->held = number_after(c->body, "\"hold\":") != 0;
     c->paced = c->gap > 0;
     c->answering = true;
@@ -412,8 +427,8 @@ static void one_event(struct epoll_event *e)
 int main(int argc, char **argv)
 {
     struct epoll_event ready[256];
-    memset(answer, 'x', sizeof(answer));
-    answer[0] = '"';
+    memset(answer, ' ', sizeof(answer));
+    memcpy(answer, whole, sizeof(whole) - 1);
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < SLOTS; i++)
         ring_init(&wheel[i]);

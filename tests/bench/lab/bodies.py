@@ -62,6 +62,52 @@ def text(size, bench, stream=False):
     return out
 
 
+def message_turn(rng, number):
+    """The turn above as a client of Anthropic Messages says it."""
+    user, assistant, result = turn(rng, number)
+    call = assistant["tool_calls"][0]
+    return [user, {"role": "assistant", "content": [
+        {"type": "tool_use", "id": call["id"], "name": call["function"]["name"],
+         "input": json.loads(call["function"]["arguments"])}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"],
+                                      "content": result["content"]}]}]
+
+
+def message_tool(rng, number):
+    one = tool(rng, number)["function"]
+    return {"name": one["name"], "description": one["description"], "input_schema": one["parameters"]}
+
+
+def messages(size, model, stream=False):
+    """The same kind of conversation for a proxy that has to translate it."""
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    head = '{"model":"%s","max_tokens":1000,%s"messages":[' % (model, '"stream":true,' if stream else "")
+    last, end = '{"role":"user","content":"', '"}]}'
+    room = size - len(head) - len(last) - len(end)
+    rng = random.Random(size)
+    if room > 4000:
+        tools = ',"tools":' + json.dumps([message_tool(rng, i) for i in range(1 + min(20, room // 4000))], **compact)
+        end = '"}]%s}' % tools
+        room -= len(tools.encode())
+    parts, number = [], 0
+    while room > 8000:
+        piece = json.dumps(message_turn(rng, number), **compact)[1:-1] + ","
+        parts.append(piece)
+        room -= len(piece.encode())
+        number += 1
+    out = (head + "".join(parts) + last + "w" * max(0, room) + end).encode()
+    json.loads(out)
+    return out
+
+
+def messages_file(folder, size, model, stream=False):
+    path = os.path.join(folder, "messages-%d-%s" % (size, model))
+    if not os.path.exists(path):
+        with open(path, "wb") as out:
+            out.write(messages(size, model, stream))
+    return path
+
+
 def file(folder, size, bench, stream=False):
     """Path of a file with such a body, written once per folder."""
     name = "body-%d-%s" % (size, "-".join("%s%s" % pair for pair in sorted(bench.items())))

@@ -67,6 +67,11 @@ def chunks(report):
                    "cpu_per_chunk")
 
 
+def translation(report):
+    return columns(report, rows_of(report, "translated", "ratio"),
+                   [("CPU µs, bytes pass", "same_us"), ("translated", "translated_us"), ("×", "ratio")])
+
+
 def latency(report):
     return columns(report, [r for r in rows_of(report, "SSE", "ttfb_p99_us")],
                    [("first byte p50 µs", "ttfb_p50_us"), ("p99", "ttfb_p99_us"), ("added p50", "ttfb_added_p50_us"),
@@ -214,7 +219,7 @@ def growth_tables(report):
     return out
 
 
-PARTS = (machine, targets, requests, chunks, latency, streams, memory, json_pass, instructions, functions, calls,
+PARTS = (machine, targets, requests, chunks, translation, latency, streams, memory, json_pass, instructions, functions, calls,
          samples, sampled_functions, workers, config)
 
 
@@ -231,6 +236,6 @@ def write(report, path):
 
 def summary(report):
     """For the terminal: the tables that matter, and the verdicts."""
-    wanted = (requests, chunks, latency, streams, memory, json_pass, calls, workers, targets)
+    wanted = (requests, chunks, translation, latency, streams, memory, json_pass, calls, workers, targets)
     made = [(part.__name__, part(report)) for part in wanted]
     return "\n\n".join("# %s\n%s" % (name, text) for name, text in made if text != NOTHING)
