@@ -23,9 +23,9 @@ static struct part *add(const struct place *at, enum part_kind kind, const struc
 
 static bool refuse(const struct place *at, const char *why)
 {
-    uint32_t message = at->result != NULL ? at->result->message : at->turn->message;
-    return prompt_fail(at->p, "input[%u].%s[%u]: %s", message, at->result != NULL ? "output" : "content", at->index,
-                       why);
+    if (at->result != NULL)
+        return prompt_fail(at->p, "input[%u].output[%u]: %s", at->result->message, at->index, why);
+    return prompt_fail(at->p, "input[%u].content[%u]: %s", at->turn != NULL ? at->turn->message : 0, at->index, why);
 }
 
 static const struct ccp_json *text_of(const struct ccp_json *object, const char *key)

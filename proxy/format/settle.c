@@ -83,7 +83,7 @@ static void learn(struct part *result, const struct part *call)
     result->custom = call->custom;
 }
 
-static const struct part *next_call(const struct part *part)
+static struct part *next_call(struct part *part)
 {
     while (part != NULL && part->kind != PART_CALL)
         part = part->next;
@@ -93,18 +93,16 @@ static const struct part *next_call(const struct part *part)
 /* Do the calls of this turn have their results first in the next one, in order? Then they are placed. */
 static void place_adjacent(struct turn *t)
 {
-    struct part *result = t->next != NULL && t->next->role == ROLE_USER ? t->next->parts : NULL;
-    const struct part *call = next_call(t->parts);
+    struct part *first = t->next != NULL && t->next->role == ROLE_USER ? t->next->parts : NULL, *result = first;
+    struct part *call = next_call(t->parts);
     for (; call != NULL; call = next_call(call->next), result = result->next)
         if (result == NULL || result->kind != PART_RESULT || !ccp_span_eq(result->id, call->id))
             return;
-    result = t->next != NULL ? t->next->parts : NULL;
-    for (struct part *part = t->parts; part != NULL; part = part->next)
-        if (part->kind == PART_CALL) {
-            part->placed = result->placed = true;
-            learn(result, part);
-            result = result->next;
-        }
+    call = next_call(t->parts);
+    for (result = first; call != NULL && result != NULL; call = next_call(call->next), result = result->next) {
+        call->placed = result->placed = true;
+        learn(result, call);
+    }
 }
 
 static bool note_call(struct prompt *p, struct map *calls, struct part *call)

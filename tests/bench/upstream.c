@@ -8,9 +8,9 @@
  * stream of N events of about 150 bytes, each in a write of its own; with "gap_ms":N one every so often, else as fast
  * as they go; "wait_ms":N nothing before that time; "hold":1 a stream of one event that stays open until /release is
  * asked for. A proxy that translates keeps no such members: then the model's name says size=N, events=N, gap_ms=N.
- * All answers are Chat Completions. /held answers the number of streams that are held. Every event carries the time it was sent at, in
- * nanoseconds of the monotonic clock ("t":N), so that a client on the same machine sees how long each was on its way.
- * It trusts its client (the benchmark) and is no example of a server.
+ * All answers are Chat Completions. /held answers the number of streams that are held. Every event carries the time it
+ * was sent at, in nanoseconds of the monotonic clock ("t":N), so that a client on the same machine sees how long each
+ * was on its way. It trusts its client (the benchmark) and is no example of a server.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,10 +67,11 @@ static const char stream_end[] =
     "67\r\ndata: {\"id\":\"chatcmpl-bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
     "data: [DONE]\n\n\r\n0\r\n\r\n";
 /* Padded with spaces, which JSON allows at the end, to the size that is asked for. */
-static const char whole[] =
-    "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"bench\",\"choices\":[{\"index\":0,"
-    "\"message\":{\"role\":\"assistant\",\"content\":\"A short answer, as agents get them.\"},\"finish_reason\":\"stop\"}],"
-    "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":8,\"total_tokens\":18}}";
+static const char whole[] = "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1,\"model\":"
+                            "\"bench\",\"choices\":[{\"index\":0,"
+                            "\"message\":{\"role\":\"assistant\",\"content\":\"A short answer, as agents get "
+                            "them.\"},\"finish_reason\":\"stop\"}],"
+                            "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":8,\"total_tokens\":18}}";
 static const char stream_head[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
