@@ -81,22 +81,26 @@ def environment(home, **more):
 
 
 def script(name, address, control):
-    """Runs one SDK script and hands its lines on."""
     program, file, _ = SDKS[name]
+    return rows([program, os.path.join(HERE, file)], {"BASE": address, "CONTROL": control})
+
+
+def rows(command, env):
+    """Runs one SDK script and hands its lines on."""
     with tempfile.TemporaryDirectory() as home:
-        result = subprocess.run([program, os.path.join(HERE, file)], env=environment(home, BASE=address, CONTROL=control),
-                                capture_output=True, text=True, timeout=check.LIMIT - 5, stdin=subprocess.DEVNULL)
-    lines, rows = result.stdout.splitlines(), []
-    for line in lines:
-        if line.startswith("    ") and rows:
-            rows[-1][2] += line[4:] + "\n"
+        result = subprocess.run(command, env=environment(home, **env), capture_output=True, text=True,
+                                timeout=check.LIMIT - 5, stdin=subprocess.DEVNULL)
+    found = []
+    for line in result.stdout.splitlines():
+        if line.startswith("    ") and found:
+            found[-1][2] += line[4:] + "\n"
         elif line.split(" ")[0] in ("ok", "FAIL", "skip"):
             word, row, _ = line.split(" ")
-            rows.append([word, row, ""])
-    for word, row, text in rows:
+            found.append([word, row, ""])
+    for word, row, text in found:
         if word != "skip":
             yield row, (text or "failed") if word == "FAIL" else None
-    if not rows or result.returncode:
+    if not found or result.returncode:
         yield "script", "exit %d: %s" % (result.returncode, result.stderr[-2000:])
 
 
@@ -148,13 +152,13 @@ def test_claude_code_on_the_mock_provider():
     assert code == 0 and "hello there" in json.loads(out)["result"], out + err
 
 
-def codex(address, prompt, home):
+def codex(address, prompt, home, more=""):
     found = [os.path.join(d, "codex") for d, _, files in os.walk(os.path.join(MODULES, "@openai", "codex-linux-x64"))
              if "codex" in files and os.access(os.path.join(d, "codex"), os.X_OK)]
     assert found, "the codex binary is not in its package"
     os.makedirs(os.path.join(home, ".codex"))
     with open(os.path.join(home, ".codex", "config.toml"), "w") as out:
-        out.write('model = "gpt-agent"\nmodel_provider = "proxy"\n[model_providers.proxy]\nname = "proxy"\n'
+        out.write('model = "gpt-agent"\nmodel_provider = "proxy"\n' + more + '[model_providers.proxy]\nname = "proxy"\n'
                   'base_url = "%s/v1"\nenv_key = "PROXY_KEY"\nwire_api = "responses"\n' % address)
     return agent([found[0], "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", prompt],
                  {"PROXY_KEY": "sk-dummy"}, home)

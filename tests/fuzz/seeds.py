@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of every fuzz target into a folder: `seeds.py FOLDER` makes FOLDER/<target>/….
+"""Writes the first inputs of every fuzz target into a folder: `seeds.py FOLDER` makes FOLDER/<target>/…, and
+`seeds.py --dictionary` prints format.dict.
 
 All of it is made here. What stands in corpus/ grew from these by running the targets and was reduced with -merge=1
 (see README.md); run this again only for a new target or a new kind of input.
+
+The wire formats' targets begin with the fixtures of tests/fixtures/wire, made small: without white space, without what
+no reader looks at.
 """
+import glob
 import gzip
+import json as js
 import os
 import sys
 
@@ -144,14 +150,192 @@ def coding():
     yield b"\xc1\5gzip"
 
 
+FORMATS = ("anthropic", "chat", "responses", "gemini")
+WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "wire")
+ECHO = {"id", "object", "created_at", "status", "model", "output", "usage", "error", "incomplete_details"}
+
+
+def failure():
+    """Upstreams' errors: a byte for the status, retry-after, the body."""
+    statuses = [0, 200, 302, 400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 499, 500, 502, 503, 504, 529]
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "wire", "errors")
+    for case in js.load(open(os.path.join(path, "upstream-errors.json"))):
+        body = case["body"] if isinstance(case["body"], str) else js.dumps(case["body"], separators=(",", ":"))
+        yield "%c%s\n%s" % (statuses.index(case["status"]), case.get("headers", {}).get("retry-after", ""), body)
+    yield "%c1.5\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"x\",\"message\":\"m\"}}}" % 0
+    yield "%cTue, 14 Nov 2028 22:13:30 GMT\nplain sk-fixture0123456789abcdef text" % 14
+    yield "%c6m0.5s\n{\"error\":\"invalid_grant\",\"error_description\":\"\\ud83d\\u0000\"}" % 3
+    yield "%c\n{\"error\":{\"message\":\"maximum context length is 4,096 tokens, you sent 5000\",\"resets_at\":2000000000}}" % 3
+
+
+def small(text):
+    """A JSON text without white space, a response object without what it only repeats of its request."""
+    value = js.loads(text)
+    for holder in (value, value.get("response")) if isinstance(value, dict) else ():
+        if isinstance(holder, dict) and holder.get("object") == "response":
+            for key in set(holder) - ECHO:
+                del holder[key]
+    return js.dumps(value, separators=(",", ":"))
+
+
+def small_stream(text):
+    def line(one):
+        return "data: " + small(one[6:]) if one.startswith("data: {") else one
+    return "\n".join(line(one) for one in text.replace("\r\n", "\n").split("\n"))
+
+
+def wire(kind, name):
+    """(scenario, request, whole answer, stream) of the fixtures; quirks have a stream only."""
+    def read(path):
+        with open(path, encoding="utf-8", newline="") as f:
+            return f.read()
+    for folder in sorted(glob.glob(os.path.join(WIRE, "scenarios", "*"))):
+        at = os.path.join(folder, name)
+        yield (small(read(at + ".request.json")), small(read(at + ".response.json")),
+               small_stream(read(at + ".stream.sse")))
+    for path in sorted(glob.glob(os.path.join(WIRE, "quirks", name + "-*.sse"))) if kind != "request" else ():
+        yield "", "", small_stream(read(path))
+
+
+def switches(streams, upstream_streams, i, refused=0):
+    return bytes([48 * (i % 2) | 4 | (2 if upstream_streams else 0) | (1 if streams else 0), i, refused, i % 4])
+
+
+def request(name):
+    for i, (asked, _, _) in enumerate(wire("request", name)):
+        yield switches(i % 2, i % 3, i, (0, 0, 130)[i % 3]) + asked.encode()
+    yield from (switches(1, 1, i) + text.encode() for i, text in enumerate(LOOPS[name]))
+
+
+def answer_of(name):
+    for i, (_, whole, stream) in enumerate(wire("answer", name)):
+        if whole:
+            yield switches(True, False, i) + whole.encode()
+        yield switches(True, True, i) + stream.encode()
+
+
+def pair(client, upstream):
+    asked = [a for a, _, _ in wire("request", client)]
+    for i, (_, whole, stream) in enumerate(wire("answer", upstream)):
+        body = asked[i % len(asked)].encode() + b"\0"
+        yield switches(i % 2, True, i) + body + stream.encode()
+        if whole:
+            yield switches(i % 3, False, i) + body + whole.encode()
+    yield from (switches(1, 1, i) + text.encode() for i, text in enumerate(LOOPS[client]))
+
+
+# What the scenarios lack: long loops, orphans, thinking and its proofs, every parameter, free-text tools.
+LOOPS = {
+    "anthropic": (
+        '{"model":"m","max_tokens":3000,"thinking":{"type":"enabled","budget_tokens":2000},"system":"s","messages":['
+        '{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":'
+        '"ccp1.up.c2ln"},{"type":"redacted_thinking","data":"ZA=="},{"type":"tool_use","id":"c1","name":"f","input":'
+        '{"a":[1,{}]}},{"type":"tool_use","id":"c2","name":"g","input":{}}]},{"role":"user","content":[{"type":'
+        '"tool_result","tool_use_id":"c2","is_error":true,"content":[{"type":"text","text":"no"},{"type":"image",'
+        '"source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]},{"type":"text","text":"b"}]}],"tools":['
+        '{"name":"f","input_schema":{"type":"object","properties":{"a":{"type":"array"}}}},{"name":"g","input_schema":'
+        '{"type":"object"},"cache_control":{"type":"ephemeral"}},{"type":"web_search_20250305","name":"web_search"}]}',
+        '{"model":"m","max_tokens":9,"temperature":0.5,"top_p":1,"top_k":4,"stop_sequences":["x","y","z","w","v"],'
+        '"metadata":{"user_id":"u"},"service_tier":"auto","output_config":{"effort":"max","format":{"type":'
+        '"json_schema","schema":{"type":"object"}}},"stream":true,"tool_choice":{"type":"auto",'
+        '"disable_parallel_tool_use":true},"tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":['
+        '{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"d"},'
+        '"title":"t"}]},{"role":"system","content":"late"},{"role":"assistant","content":"pre "}]}'),
+    "chat": (
+        '{"model":"m","max_tokens":5,"temperature":2,"stop":["a","b"],"seed":1,"logit_bias":{"1":2},"n":1,"user":"u",'
+        '"reasoning_effort":"high","parallel_tool_calls":false,"response_format":{"type":"json_schema","json_schema":'
+        '{"name":"n","strict":true,"schema":{"type":"object"}}},"stream":true,"stream_options":{"include_usage":true},'
+        '"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"p"}}],"tool_choice":'
+        '{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}},'
+        '"messages":[{"role":"developer","content":"d"},{"role":"user","content":"a","name":"bob"},{"role":"assistant",'
+        '"content":null,"reasoning_content":"r","tool_calls":[{"id":"call.1","type":"function","function":{"name":"f",'
+        '"arguments":"{\\"a\\":1"}},{"id":"c2","type":"custom","custom":{"name":"p","input":"free\\ntext"}}]},{"role":'
+        '"tool","tool_call_id":"c2","content":"r2"},{"role":"tool","tool_call_id":"c9","content":"orphan"},{"role":'
+        '"system","content":"late"}]}',
+        '{"messages":[{"role":"assistant","content":"first"},{"role":"user","content":[{"type":"text","text":""}]},'
+        '{"role":"assistant","refusal":"no","content":null},{"role":"user","content":[{"type":"input_audio",'
+        '"input_audio":{"data":"AAAA","format":"wav"}},{"type":"image_url","image_url":{"url":'
+        '"data:image/png;base64,AAAA","detail":"low"}}]}],"functions":[{"name":"f"}],"max_completion_tokens":1}'),
+    "responses": (
+        '{"model":"m","instructions":"i","input":[{"role":"user","content":"a"},{"type":"reasoning","id":"rs_1",'
+        '"summary":[{"type":"summary_text","text":"t"}],"encrypted_content":"ccp1.up.c2ln"},{"type":"message","role":'
+        '"assistant","content":[{"type":"output_text","text":"b","annotations":[]},{"type":"refusal","refusal":"c"}]},'
+        '{"type":"function_call","call_id":"c1","name":"f","namespace":"ns","arguments":"{}"},{"type":'
+        '"custom_tool_call","call_id":"c2","name":"p","input":"free"},{"type":"custom_tool_call_output","call_id":"c2",'
+        '"output":"r"},{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"x"},'
+        '{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]},{"role":"developer","content":"late"}],'
+        '"tools":[{"type":"namespace","name":"ns","description":"d","tools":[{"type":"function","name":"f",'
+        '"parameters":{"type":"object"},"strict":false}]},{"type":"custom","name":"p"},{"type":"web_search"}],'
+        '"tool_choice":"auto","parallel_tool_calls":true,"reasoning":{"effort":"high","summary":"auto"},"store":false,'
+        '"include":["reasoning.encrypted_content"],"text":{"verbosity":"low","format":{"type":"json_schema","name":"n",'
+        '"schema":{"type":"object"},"strict":true}},"max_output_tokens":3,"temperature":1.5,"stream":true}',
+        '{"model":"m","input":"a","tool_choice":{"type":"function","name":"f"},"tools":[{"type":"function","name":"f",'
+        '"parameters":null,"strict":null}],"top_p":0.5,"metadata":{"a":"b"},"service_tier":"flex","user":"u"}'),
+    "gemini": (
+        '{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[{"text":"t","thought":true,'
+        '"thoughtSignature":"c2ln"},{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"Y2NwMS51cC5jMmxu"},'
+        '{"functionCall":{"name":"f","args":{}}}]},{"role":"function","parts":[{"functionResponse":{"name":"f",'
+        '"response":{"output":"x"}}},{"functionResponse":{"name":"f","response":{"error":"e"}}},{"inlineData":'
+        '{"mimeType":"image/png","data":"AAAA"}}]}],"system_instruction":{"parts":[{"text":"s"}]},"tools":[{'
+        '"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING",'
+        '"nullable":true,"enum":["x"]}}}},{"name":"g.h","parametersJsonSchema":{"type":"object"}}]},{"googleSearch":{}'
+        '}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}},"generationConfig":{'
+        '"temperature":0.5,"topP":1,"topK":3,"maxOutputTokens":5,"stopSequences":["x"],"seed":1,"presencePenalty":1,'
+        '"responseMimeType":"application/json","responseSchema":{"type":"OBJECT"},"thinkingConfig":{"thinkingBudget":'
+        '1024,"includeThoughts":true}},"safetySettings":[{"category":"c","threshold":"OFF"}]}',
+        '{"contents":[{"parts":[{"fileData":{"fileUri":"https://x/y.png","mimeType":"image/png"}},{"functionResponse":'
+        '{"name":"f","response":{"a":1}}}]},{"role":"model","parts":[{"executableCode":{"language":"PYTHON","code":"1"'
+        '}}]}],"generation_config":{"max_output_tokens":5,"thinking_config":{"thinking_level":"LOW"}}}'),
+}
+
+
+def words(value):
+    """Member names and short words of a JSON value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from words(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from words(inner)
+    elif isinstance(value, str) and 1 < len(value) < 30 and value.replace("_", "").replace(".", "").isalpha():
+        yield value
+
+
+def dictionary():
+    """Of all four formats: what the mutations put in (format.dict)."""
+    found = set()
+    for name in FORMATS:
+        texts = [text for text in LOOPS[name]]
+        for asked, whole, stream in wire("answer", name):
+            texts += [asked, whole] + [line[6:] for line in stream.split("\n") if line.startswith("data: {")]
+        for text in texts:
+            found.update(words(js.loads(text)) if text else ())
+    return ["# Written by seeds.py."] + ['"\\"%s\\""' % word for word in sorted(found)]
+
+
+def wire_targets():
+    """(target, inputs) of tests/fuzz/format_*.c."""
+    for name in FORMATS:
+        yield "request_" + name, request(name)
+        yield "answer_" + name, answer_of(name)
+        for other in FORMATS:
+            if other != name:
+                yield "pair_%s_%s" % (name, other), pair(name, other)
+
+
 def main():
-    for target in (sse, json, headers, url, config, http1, http2, answer, coding):
-        folder = os.path.join(sys.argv[1], target.__name__)
+    targets = [(f.__name__, f()) for f in (sse, json, headers, url, config, http1, http2, answer, coding, failure)]
+    for name, inputs in targets + list(wire_targets()):
+        folder = os.path.join(sys.argv[1], name)
         os.makedirs(folder, exist_ok=True)
-        for i, text in enumerate(target()):
+        for i, text in enumerate(inputs):
             with open(os.path.join(folder, "seed-%02d" % i), "wb") as out:
                 out.write(text if isinstance(text, bytes) else text.encode("utf-8"))
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "--dictionary":
+        print("\n".join(dictionary()))
+    else:
+        main()

@@ -15,7 +15,10 @@ BUILT = os.path.join(driver.TOP, "build-fuzz")
 SECONDS = 600 if check.LONG else 2
 FILES, BYTES = 200, 200 * 1024  # what a target's corpus may hold
 check.LIMIT = max(check.LIMIT, 6 * 3600 if check.LONG else 300)
-TARGETS = sorted(os.path.basename(p)[5:-2] for p in glob.glob(os.path.join(HERE, "fuzz_*.c")))
+FORMATS = ("anthropic", "chat", "responses", "gemini")
+READERS = [kind + "_" + f for kind in ("request", "answer") for f in FORMATS]
+PAIRS = ["pair_%s_%s" % (a, b) for a in FORMATS for b in FORMATS if a != b]
+TARGETS = sorted([os.path.basename(p)[5:-2] for p in glob.glob(os.path.join(HERE, "fuzz_*.c"))] + READERS + PAIRS)
 
 
 def corpus(target):
@@ -28,23 +31,13 @@ def play(target):
         return "", "no corpus: make one as tests/fuzz/README.md tells"
     grown = tempfile.mkdtemp(prefix="ccp-fuzz-")
     try:
-        command = [
-    os.path.join(
-        BUILT,
-        "tests",
-        "fuzz_" +
-        target),
-        "-max_total_time=%d" %
-        SECONDS,
-        "-timeout=10",
-        "-rss_limit_mb=1024",
-        "-print_final_stats=1",
-        "-artifact_prefix=%s/" %
-        driver.LOGS,
-        grown,
-         corpus(target)]
+        command = [os.path.join(BUILT, "tests", "fuzz_" + target), "-max_total_time=%d" % SECONDS, "-timeout=10",
+                   "-rss_limit_mb=1024", "-print_final_stats=1", "-artifact_prefix=%s/" % driver.LOGS, grown,
+                   corpus(target)]
         if not check.LONG:
             command.insert(1, "-seed=1")
+        if target in READERS + PAIRS:
+            command[1:1] = ["-max_len=12000", "-dict=" + os.path.join(HERE, "format.dict")]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS + 200,
                               env=dict(os.environ, **driver.SANITIZERS))
     finally:

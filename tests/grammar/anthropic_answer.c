@@ -17,7 +17,8 @@ static const struct row usage_rows[] = {{"input_tokens", NEEDED | INTEGER, AT_LE
 
 static bool usage(struct check *c, const struct node *u)
 {
-    const struct node *details = grammar_tree_get(u, "output_tokens_details"), *created = grammar_tree_get(u, "cache_creation");
+    const struct node *details = grammar_tree_get(u, "output_tokens_details"),
+                      *created = grammar_tree_get(u, "cache_creation");
     if (!members(c, u, "usage", usage_rows, false))
         return false;
     if (number_of(details, "thinking_tokens") > number_of(u, "output_tokens"))
@@ -121,7 +122,8 @@ static bool starts(struct stream *s, const struct node *d)
 {
     const struct node *m = grammar_tree_get(d, "message");
     s->state = BETWEEN;
-    return message(s->c, m) && (grammar_tree_get(m, "content")->count == 0 || refuse(s->c, "message_start with content")) &&
+    return message(s->c, m) &&
+           (grammar_tree_get(m, "content")->count == 0 || refuse(s->c, "message_start with content")) &&
            ((given(m, "stop_reason") == NULL && given(m, "stop_sequence") == NULL) ||
             refuse(s->c, "message_start with a reason to stop"));
 }

@@ -125,7 +125,7 @@ static bool result_block(struct request *r, const struct node *b)
         return false;
     if (!seen_has(&r->calls.ids, text_of(b, "tool_use_id")))
         return refuse(r->c, "a tool_result without its tool_use in the turn before");
-    if (!seen_add(r->c, &r->calls.answers, text_of(b, "tool_use_id")))
+    if (!seen_add(r->c, &r->calls.answers, text_of(b, "tool_use_id")) && !r->c->shape_only)
         return refuse(r->c, "two results of one call");
     return content == NULL || said(r, content);
 }
@@ -157,7 +157,7 @@ static bool call_block(struct request *r, const struct node *b)
     return members(r->c, b, "tool_use", rows, true) &&
            (is_name(text_of(b, "id"), 1, SIZE_MAX, LETTERS) || refuse(r->c, "tool_use.id does not fit its pattern")) &&
            (is_name(text_of(b, "name"), 1, 128, LETTERS) || refuse(r->c, "tool_use.name does not fit its pattern")) &&
-           (seen_add(r->c, &r->calls.ids, text_of(b, "id")) || refuse(r->c, "two calls of one id"));
+           (seen_add(r->c, &r->calls.ids, text_of(b, "id")) || r->c->shape_only || refuse(r->c, "two calls of one id"));
 }
 
 static bool thinking_block(struct request *r, const struct node *b)
@@ -244,7 +244,8 @@ static bool messages(struct request *r, const struct node *list)
             return refuse(r->c, before == NULL ? "does not begin with the user" : "two turns of one role");
         if (!one_message(r, m, user))
             return false;
-        if (user && m->next == NULL && !continues(r, grammar_tree_get(answer, "content"), grammar_tree_get(m, "content")))
+        if (user && m->next == NULL &&
+            !continues(r, grammar_tree_get(answer, "content"), grammar_tree_get(m, "content")))
             return false;
         if (user)
             r->calls = (struct turn_calls){{0}};

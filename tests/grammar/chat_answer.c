@@ -13,7 +13,8 @@ static bool usage(struct check *c, const struct node *u)
         {"prompt_tokens", NEEDED | INTEGER, AT_LEAST(0)}, {"completion_tokens", NEEDED | INTEGER, AT_LEAST(0)},
         {"total_tokens", NEEDED | INTEGER, AT_LEAST(0)},  {"prompt_tokens_details", OBJECT | NIL},
         {"completion_tokens_details", OBJECT | NIL},      {NULL}};
-    const struct node *in = grammar_tree_get(u, "prompt_tokens_details"), *out = grammar_tree_get(u, "completion_tokens_details");
+    const struct node *in = grammar_tree_get(u, "prompt_tokens_details"),
+                      *out = grammar_tree_get(u, "completion_tokens_details");
     if (!members(c, u, "usage", rows, false))
         return false;
     double prompt = number_of(u, "prompt_tokens"), completion = number_of(u, "completion_tokens");
@@ -222,6 +223,7 @@ bool chat_error(struct check *c, const struct node *root)
                                        {"param", NEEDED | STRING | NIL},
                                        {"code", NEEDED | STRING | NIL},
                                        {NULL}};
-    return members(c, root, "root", rows, false) && members(c, grammar_tree_get(root, "error"), "error", error, false) &&
+    return members(c, root, "root", rows, false) &&
+           members(c, grammar_tree_get(root, "error"), "error", error, false) &&
            (text_of(grammar_tree_get(root, "error"), "type").n != 0 || refuse(c, "error.type is empty"));
 }

@@ -142,7 +142,9 @@ bool is_data_url(struct ccp_span text, const char *type)
 {
     size_t comma = ccp_span_find(text, ',');
     struct ccp_span head = ccp_span_of(text.p, comma);
-    return has_prefix(head, "data:") && has_prefix(ccp_span_skip(head, 5), type) &&
+    struct ccp_span media = ccp_span_skip(head, 5);
+    media.n = media.n > 7 ? media.n - 7 : 0;
+    return has_prefix(head, "data:") && has_prefix(media, type) && is_media_type(media) &&
            ccp_span_ends(head, CCP_SPAN(";base64")) && comma < text.n && is_base64(ccp_span_skip(text, comma + 1));
 }
 

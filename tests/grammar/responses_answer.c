@@ -12,7 +12,8 @@ bool responses_usage(struct check *c, const struct node *u)
     static const struct row in_rows[] = {
         {"cached_tokens", NEEDED | INTEGER, AT_LEAST(0)}, {"cache_write_tokens", INTEGER, AT_LEAST(0)}, {NULL}};
     static const struct row out_rows[] = {{"reasoning_tokens", NEEDED | INTEGER, AT_LEAST(0)}, {NULL}};
-    const struct node *in = grammar_tree_get(u, "input_tokens_details"), *out = grammar_tree_get(u, "output_tokens_details");
+    const struct node *in = grammar_tree_get(u, "input_tokens_details"),
+                      *out = grammar_tree_get(u, "output_tokens_details");
     if (!members(c, u, "usage", rows, false) || !members(c, in, "input_tokens_details", in_rows, false) ||
         !members(c, out, "output_tokens_details", out_rows, false))
         return false;

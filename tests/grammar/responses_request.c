@@ -26,8 +26,8 @@ static bool image_part(struct request *r, const struct node *p)
         return false;
     if ((grammar_tree_get(p, "image_url") != NULL) == (grammar_tree_get(p, "file_id") != NULL))
         return refuse(r->c, "an image has an address or an id, and not both");
-    return r->c->shape_only || grammar_tree_get(p, "file_id") != NULL || is_web_url(url) || is_data_url(url, "image/") ||
-           refuse(r->c, "image_url is neither a web address nor an image");
+    return r->c->shape_only || grammar_tree_get(p, "file_id") != NULL || is_web_url(url) ||
+           is_data_url(url, "image/") || refuse(r->c, "image_url is neither a web address nor an image");
 }
 
 static bool file_part(struct request *r, const struct node *p)
@@ -117,7 +117,8 @@ static bool call(struct request *r, const struct node *item, bool custom)
         return refuse(r->c, "call_id is empty or too long");
     if (!is_name(text_of(item, "name"), 1, 64, LETTERS))
         return refuse(r->c, "a call's name does not fit its pattern");
-    return seen_add(r->c, &r->calls, text_of(item, "call_id")) || refuse(r->c, "two calls of one call_id");
+    return seen_add(r->c, &r->calls, text_of(item, "call_id")) || r->c->shape_only ||
+           refuse(r->c, "two calls of one call_id");
 }
 
 static bool output(struct request *r, const struct node *item)
@@ -132,7 +133,7 @@ static bool output(struct request *r, const struct node *item)
         return false;
     if (!seen_has(&r->calls, text_of(item, "call_id")))
         return refuse(r->c, "an output without its call in front");
-    if (!seen_add(r->c, &r->outputs, text_of(item, "call_id")))
+    if (!seen_add(r->c, &r->outputs, text_of(item, "call_id")) && !r->c->shape_only)
         return refuse(r->c, "two outputs of one call");
     return content(r, grammar_tree_get(item, "output"), "input_text|input_image|input_file");
 }

@@ -142,7 +142,8 @@ static bool adds_item(struct stream *s, const struct node *d)
 
 static bool same_member(struct stream *s, const struct node *item, const char *key)
 {
-    return grammar_tree_equal(grammar_tree_get(item, key), grammar_tree_get(s->item, key)) || refuse(s->c, "%s changed", key);
+    return grammar_tree_equal(grammar_tree_get(item, key), grammar_tree_get(s->item, key)) ||
+           refuse(s->c, "%s changed", key);
 }
 
 static bool same_parts(struct stream *s, const struct node *list)
