@@ -35,6 +35,9 @@ struct provider *client_provider(struct runtime *rt, const struct client *client
     for (size_t i = 0; i < rt->provider_count; i++)
         if (rt->providers[i].enabled && (rt->providers[i].formats & (1u << client->format)) != 0)
             return &rt->providers[i];
+    for (size_t i = 0; i < rt->provider_count; i++) /* any other is translated */
+        if (rt->providers[i].enabled)
+            return &rt->providers[i];
     return NULL;
 }
 

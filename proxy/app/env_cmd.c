@@ -120,11 +120,8 @@ static int print_env(struct cli *cli, struct runtime *rt, const struct client *c
                       .needs_key = client_needs_key(&rt->settings)};
     if (l.provider == NULL)
         return complain(EXIT_FAILED,
-                        wanted != NULL ? "there is no provider \"%.60s\"" : "no provider speaks %s's format",
+                        wanted != NULL ? "there is no provider \"%.60s\"" : "no provider is enabled for %s",
                         wanted != NULL ? wanted : client->label);
-    if ((l.provider->formats & (1u << client->format)) == 0)
-        return complain(EXIT_FAILED, "provider %.*s does not speak the format of %s", CCP_FMT(l.provider->id),
-                        client->label);
     if (!client_base(l.base, sizeof(l.base), address.url, l.provider, client))
         return complain(EXIT_FAILED, "the address is too long");
     if (l.provider->auth != AUTH_PASSTHROUGH)

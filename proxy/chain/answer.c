@@ -143,7 +143,8 @@ static bool failure_text(struct exchange *x, bool event, struct ccp_buf *out)
 {
     if (CCP_FAULT("answer.text"))
         return false;
-    struct format_error e = {x->status, format_http_status(x->route.format, x->status), x->error, x->request_id};
+    struct format_error e = {x->status, format_http_status(x->route.format, x->status), x->error, x->request_id,
+                             x->error_code};
     return event ? format_error_event(x->route.format, &e, out) : format_error_body(x->route.format, &e, out);
 }
 
@@ -172,7 +173,10 @@ static void failure_in_stream(struct exchange *x)
 {
     struct ccp_buf out;
     buf_init(&out, 64 * 1024);
-    if (crossing_fail(x)) {
+    bool ended = x->crossing == NULL && x->sse && !x->split && format_tail_ended(&x->tail);
+    if (ended)
+        answer_body(x, CCP_SPAN(""), true);
+    if (ended || crossing_fail(x)) {
         x->complete = false;
         exchange_finish(x);
         return;

@@ -66,8 +66,9 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
     /* A coded stream cannot be read: it passes like any other body. A stream we may add a keep-alive to has no
      * length of its own. */
     struct ccp_span type = headers_get(h, n, CCP_SPAN("content-type"));
-    bool coded = coding_of(headers_get(h, n, CCP_SPAN("content-encoding"))) != CODING_IDENTITY;
-    x->sse = !coded && type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
+    x->waiting_coding = coding_of(headers_get(h, n, CCP_SPAN("content-encoding")));
+    x->sse = x->waiting_coding == CODING_IDENTITY && type.n >= 17 &&
+             ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
     bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
     x->waiting_length = empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n);
     if (give)

@@ -106,7 +106,7 @@ struct exchange {
     bool resumed_early;
 
     enum ccp_status status; /* first failure */
-    struct ccp_span error;
+    struct ccp_span error, error_code;
     struct ccp_response_head head;
     bool head_sent, complete; /* complete: the client got a whole answer */
     uint64_t bytes_out;
@@ -123,6 +123,7 @@ struct exchange {
     struct ccp_buf first;               /* those bytes */
     bool judging, retry;                /* the head waits for its first bytes; send the same request again */
     int waiting_status;                 /* of the upstream's head */
+    enum coding waiting_coding;         /* of its body */
     size_t waiting_length, own_headers; /* its length; answer headers that were there before the attempt */
     bool paused;
 
@@ -187,7 +188,7 @@ void attempt_stop(struct exchange *x);
 /* After the answer was judged: ends this transfer, then tries again or answers the failure. From a task. */
 void attempt_next(struct exchange *x);
 
-/* crossing.c: requests and answers that change their format on the way. */
+/* crossing.c, crossing_answer.c: requests and answers that change their format on the way. */
 bool crossing_needed(const struct exchange *x);
 /* Translates the request into x->up (URL below the base in *path, body). False = failed. */
 bool crossing_request(struct exchange *x, struct ccp_span *path);
@@ -199,7 +200,7 @@ void crossing_open(struct exchange *x);          /* the answer's head is there a
 bool crossing_answers(const struct exchange *x); /* it was */
 enum ccp_push crossing_body(struct exchange *x, struct ccp_span bytes);
 void crossing_done(struct exchange *x, enum ccp_status status, struct ccp_span why);
-/* Ends a stream that has begun with the recorded failure. False = there is no translated stream. */
+/* Ends a stream that has begun with the recorded failure. False = there is no translated stream that could say it. */
 bool crossing_fail(struct exchange *x);
 struct ccp_span crossing_dropped(const struct exchange *x); /* for x-ccproxy-dropped; empty = nothing */
 
@@ -207,6 +208,8 @@ struct ccp_span crossing_dropped(const struct exchange *x); /* for x-ccproxy-dro
  * false without: attempt_next was queued. */
 bool judge_head(struct exchange *x, int status);
 bool judge_body(struct exchange *x, struct ccp_span bytes, bool end);
+/* Records that the upstream refused our own key. */
+void judge_key_refused(struct exchange *x);
 
 /* answer.c: the way to the client. */
 bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value);

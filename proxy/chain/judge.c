@@ -17,13 +17,18 @@ static void give_up_soon(struct exchange *x)
     loop_soon(x->w->loop, &x->task); /* attempt_next: not from inside the transport's callback */
 }
 
-static void refuse(struct exchange *x)
+void judge_key_refused(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     exchange_fail(x, CCP_LOGIN_REQUIRED,
                   "provider %.*s refused the configured key (HTTP %d): set %s.%.*s.api_key to a valid one",
                   CCP_FMT(p->id), x->waiting_status, runtime_plugin(x->rt, p->id) != NULL ? "plugins" : "providers",
                   CCP_FMT(p->id));
+}
+
+static void refuse(struct exchange *x)
+{
+    judge_key_refused(x);
     give_up_soon(x);
 }
 

@@ -23,7 +23,8 @@ static void keepalive_fire(struct loop_timer *timer)
     if (x->state != X_ANSWERING)
         return;
     bool started = x->route.format != CCP_FORMAT_ANTHROPIC || x->tail.any;
-    if (silent >= interval && started && x->held.n == 0 && !x->split && !x->paused) {
+    bool open = started && !format_tail_ended(&x->tail);
+    if (silent >= interval && open && x->held.n == 0 && !x->split && !x->paused) {
         if (answer_body(x, format_keepalive(x->route.format), false) == CCP_PUSH_GONE) {
             exchange_finish(x);
             return;

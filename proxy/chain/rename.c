@@ -60,6 +60,11 @@ static bool string_ends(struct rename *r, char c)
     return !escaped && c == '"';
 }
 
+static bool white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 /* Moves over one byte. True: the value begins with it. */
 static bool step(struct rename *r, char c)
 {
@@ -79,13 +84,13 @@ static bool step(struct rename *r, char c)
     case NAMED:
         if (c == ':')
             r->place = VALUE;
-        else if (c != ' ') {
+        else if (!white(c)) {
             r->place = BETWEEN;
             between(r, c);
         }
         return false;
     case VALUE:
-        if (c == ' ')
+        if (white(c))
             return false;
         r->place = BETWEEN;
         if (c == '"')

@@ -11,18 +11,6 @@ static bool refuse_file_id(struct prompt *p, const struct block_place *at)
     return anthropic_refuse(p, at, "file_id: a file kept at one provider cannot be used at another");
 }
 
-/* Some encoders write "image\/png". What is left of anything stranger is refused as an unknown type. */
-static bool read_mime(struct prompt *p, struct part *part, const struct ccp_json *node)
-{
-    ctext mime = prompt_ctext(node);
-    struct ccp_span plain = node != NULL && node->escaped ? prompt_plain(p, mime) : mime;
-    bool word = true;
-    for (size_t i = 0; i < plain.n; i++)
-        word = word && plain.p[i] > 0x20 && plain.p[i] < 0x7f && plain.p[i] != '"' && plain.p[i] != '\\';
-    part->mime = word ? plain : mime;
-    return p->status == CCP_OK;
-}
-
 /* base64, url and file mean the same in images and documents. False with *known unset: another type. */
 static bool read_source(struct prompt *p, const struct block_place *at, struct part *part,
                         const struct ccp_json *source, bool *known)
@@ -33,7 +21,8 @@ static bool read_source(struct prompt *p, const struct block_place *at, struct p
     if (!*known)
         return false;
     part->data = prompt_ctext(ccp_json_get(source, member));
-    if (!read_mime(p, part, ccp_json_get(source, "media_type")))
+    part->mime = prompt_mime(p, prompt_ctext(ccp_json_get(source, "media_type")));
+    if (part->mime.p == NULL)
         return false;
     if (part->data.n == 0)
         return anthropic_refuse(p, at, "the source is empty");

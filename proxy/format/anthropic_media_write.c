@@ -2,8 +2,8 @@
  * Writing images and documents (wire reference A.4). The type decides, not the word the client used: a PDF sent as an
  * image is a document. Text documents that came as base64 are decoded, since the API takes them as text only.
  */
-#include <base/fault.h>
 #include <format/anthropic.h>
+#include <wire/base64.h>
 
 /* The four that the API reads, told by the first letters of their base64 when the client did not say. */
 static const struct {
@@ -50,34 +50,18 @@ static bool is_text(ctext mime)
 
 /* -- base64 to text -- */
 
-static int digit(char c)
+/* A ctext of what the base64 says; p = NULL: noted. */
+static ctext decoded_text(struct prompt *p, const struct part *part)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *hit = c == '-' ? digits + 62 : c == '_' ? digits + 63 : c != '\0' ? strchr(digits, c) : NULL;
-    return hit != NULL ? (int)(hit - digits) : -1;
-}
-
-/* A ctext of what the base64 says; p = NULL: refused. Escapes (line ends, "\/") are skipped or undone. */
-static ctext decoded_text(struct prompt *p, ctext base64)
-{
-    struct ccp_span plain = prompt_plain(p, base64);
-    char *out = plain.p == NULL || CCP_FAULT("anthropic.base64") ? NULL : arena_alloc(p->a, plain.n * 3 / 4 + 4);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t n = 0;
-    for (size_t i = 0; out != NULL && i < plain.n; i++) {
-        int value = digit(plain.p[i]);
-        if (value < 0)
-            continue;
-        bits = bits << 6 | (uint32_t)value;
-        if ((have += 6) >= 8)
-            out[n++] = (char)(bits >> (have -= 8));
-    }
-    if (out == NULL) {
+    struct ccp_span plain = prompt_plain(p, part->data), bytes = {NULL, 0}; /* line ends and slashes may be escaped */
+    enum ccp_status status = plain.p != NULL ? base64_decode(p->a, plain, &bytes) : CCP_OVERLOADED;
+    if (status == CCP_OK)
+        return prompt_escape(p, bytes);
+    if (status == CCP_OVERLOADED)
         prompt_no_memory(p);
-        return (ctext){NULL, 0};
-    }
-    return prompt_escape(p, ccp_span_of(out, n));
+    else
+        prompt_fail_at(p, part, "the document's data is no base64");
+    return (ctext){NULL, 0};
 }
 
 /* -- blocks -- */
@@ -114,7 +98,7 @@ static bool write_base64(struct anthropic_writer *w, const struct part *part)
     } else if (begins(part->mime, "application/pdf") || (part->mime.n == 0 && begins(part->data, "JVBERi"))) {
         write_source(w, part, "document", "base64", "data", CCP_SPAN("application/pdf"), part->data);
     } else if (is_text(part->mime)) {
-        ctext text = decoded_text(p, part->data);
+        ctext text = decoded_text(p, part);
         if (text.p == NULL)
             return false;
         write_source(w, part, "document", "text", "data", CCP_SPAN("text/plain"),
@@ -137,6 +121,8 @@ static bool write_url(struct anthropic_writer *w, const struct part *part)
 
 bool anthropic_media_write(struct anthropic_writer *w, const struct part *part)
 {
+    if (part->detail.n != 0 && !ccp_span_is(part->detail, "auto"))
+        prompt_drop(w->p, "detail");
     switch (part->source) {
     case MEDIA_BASE64:
         return write_base64(w, part);

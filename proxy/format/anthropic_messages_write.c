@@ -252,7 +252,7 @@ static bool write_instruction(struct system_text *s)
     prompt_drop(p, p->param_names[PARAM_OUTPUT] != NULL ? p->param_names[PARAM_OUTPUT] : "output_config.format");
     begin_system(s);
     if (!schema) {
-        anthropic_text_write(s->w, CCP_SPAN("Answer with one valid JSON object and nothing else."), NULL);
+        anthropic_text_write(s->w, PROMPT_JSON_HINT, NULL);
         return true;
     }
     struct ccp_buf text;

@@ -141,8 +141,11 @@ static bool present(const struct ccp_json *root, const char *name)
 static bool read_vendor(struct prompt *p, const struct ccp_json *root)
 {
     for (const struct field *f = anthropic_fields; f->name != NULL; f++) {
-        if (f->param == PARAM_STORED && present(root, f->name))
+        if (f->param == PARAM_STORED && present(root, f->name)) {
+            if (strcmp(f->name, "thread") == 0)
+                p->code = CCP_SPAN("thread_unsupported_request");
             return prompt_fail(p, "%s: what is kept at the provider cannot be carried over to another one", f->name);
+        }
         if (f->param == PARAM_HINT && present(root, f->name))
             prompt_drop(p, f->name);
     }

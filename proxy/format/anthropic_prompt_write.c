@@ -8,7 +8,8 @@
 #include <format/anthropic.h>
 #include <stdlib.h>
 
-#define MOST_MARKS 4
+#define MOST_MARKS   4
+#define LONGEST_USER 256
 
 static void note(struct prompt *p, enum param param)
 {
@@ -88,22 +89,11 @@ static void write_stops(struct anthropic_writer *w)
 
 static void write_user(struct anthropic_writer *w)
 {
-    ctext id = prompt_ctext(w->p->params[PARAM_USER]);
+    ctext id = prompt_user(w->p, LONGEST_USER);
     if (id.n == 0)
         return;
     out_object(w->o, "metadata");
-    if (id.n > 256) {
-        struct ccp_span hash = CCP_FAULT("anthropic.user")
-                                   ? (struct ccp_span){NULL, 0}
-                                   : arena_printf(w->p->a, "user_%016llx%016llx", (unsigned long long)map_hash(1, id),
-                                                  (unsigned long long)map_hash(2, id));
-        out_text(w->o, "user_id", hash.p != NULL ? hash : CCP_SPAN(""));
-        if (hash.p == NULL)
-            prompt_no_memory(w->p);
-        note(w->p, PARAM_USER);
-    } else {
-        out_text(w->o, "user_id", id);
-    }
+    out_text(w->o, "user_id", id);
     out_end(w->o, '}');
 }
 

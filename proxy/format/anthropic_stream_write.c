@@ -219,7 +219,7 @@ static void write_error(struct anthropic_stream *st, const struct answer_to *to,
 {
     struct out o = begin(b, "error");
     failure_object(&o, "error", CCP_FORMAT_ANTHROPIC, d->failure);
-    out_plain(&o, "request_id", to->request_id);
+    out_plain(&o, "request_id", to->whole_id.n != 0 ? to->whole_id : to->request_id);
     end(&o);
     st->over = true;
 }

@@ -166,6 +166,8 @@ static const char *effort_for(struct anthropic_writer *w)
 static void write_schema(struct anthropic_writer *w)
 {
     const struct output *output = &w->p->output;
+    if (output->description.n != 0)
+        fields_drop_below(w->p, PARAM_OUTPUT, ".description");
     if (w->p->from == w->p->to.format)
         out_node(w->o, "schema", output->schema);
     else

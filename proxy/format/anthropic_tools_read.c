@@ -7,6 +7,7 @@
  */
 #include <base/fault.h>
 #include <format/anthropic.h>
+#include <format/fields.h>
 #include <wire/json.h>
 
 #define EDIT_ARGUMENTS                                                                                                 \
@@ -64,15 +65,14 @@ static bool is_hosted(ctext type)
     return false;
 }
 
-/* Options of web search are the writers' to name: what they can carry differs. */
-static void drop_members(struct prompt *p, const struct ccp_json *node)
+/* Options of web search are the writers' to name: what they can carry differs. How finely arguments are streamed is
+ * the provider's own matter. */
+static void drop_members(struct prompt *p, const struct ccp_json *node, enum tool_kind kind)
 {
-    static const char *const names[] = {"input_examples", "allowed_callers"};
-    for (size_t i = 0; p->to.format != p->from && i < sizeof(names) / sizeof(names[0]); i++) {
-        const struct ccp_json *m = ccp_json_get(node, names[i]);
-        if (m != NULL && m->type != CCP_JSON_NULL)
-            prompt_drop(p, names[i]);
-    }
+    static const char *const known[] = {"type",          "name",   "description",           "input_schema",
+                                        "cache_control", "strict", "eager_input_streaming", NULL};
+    if (p->to.format != p->from && kind == TOOL_FUNCTION)
+        fields_drop_rest(p, node, "tools.", known);
 }
 
 static struct tool *add_tool(struct prompt *p, enum tool_kind kind, const struct ccp_json *node)
@@ -88,7 +88,7 @@ static struct tool *add_tool(struct prompt *p, enum tool_kind kind, const struct
     tool->cache = mark != NULL && mark->type == CCP_JSON_OBJECT;
     if (tool->cache)
         fields_seen(p, PARAM_CACHE, "cache_control");
-    drop_members(p, node);
+    drop_members(p, node, kind);
     return tool;
 }
 

@@ -6,13 +6,13 @@
  */
 #include <format/anthropic.h>
 #include <format/schema.h>
+#include <format/tools.h>
 
 #define MOST_STRICT 20 /* strict tools in one request */
 
 /* Tools that stay out: not among those allowed, or run at another provider. */
 struct selection {
     struct map allowed;
-    bool all;
     size_t left;
     bool chosen; /* the tool that tool_choice names is among them */
 };
@@ -24,18 +24,11 @@ static bool same_format(const struct prompt *p)
 
 static bool stays(const struct anthropic_writer *w, const struct selection *s, const struct tool *tool)
 {
-    if (!s->all && map_get(&s->allowed, tool->name) == NULL)
+    if (!tool_allowed(w->p, &s->allowed, tool))
         return false;
     if (tool->kind == TOOL_HOSTED)
         return same_format(w->p);
     return tool->kind != TOOL_WEB_SEARCH || w->model.vendor || same_format(w->p);
-}
-
-static bool is_chosen(const struct prompt *p, const struct tool *tool)
-{
-    if (tool->kind == TOOL_WEB_SEARCH && ccp_span_starts(p->choice_name, CCP_SPAN("web_search")))
-        return true;
-    return ccp_span_eq(tool->name, p->choice_name) && ccp_span_eq(tool->space, p->choice_space);
 }
 
 /* Names are given in the order of definition, so that the choice of this one request does not change them. */
@@ -45,18 +38,26 @@ static bool give_name(struct anthropic_writer *w, const struct tool *tool)
            prompt_no_memory(w->p);
 }
 
+/* The search that runs at the provider has a fixed name, which no function can have beside it. */
+static bool reserve_search(struct anthropic_writer *w, const struct selection *s)
+{
+    for (const struct tool *tool = w->p->tools; !same_format(w->p) && tool != NULL; tool = tool->next)
+        if (tool->kind == TOOL_WEB_SEARCH && stays(w, s, tool))
+            return names_reserve(w->p->names, CCP_SPAN("web_search")) || prompt_no_memory(w->p);
+    return true;
+}
+
 static bool select_tools(struct anthropic_writer *w, struct selection *s)
 {
     struct prompt *p = w->p;
-    *s = (struct selection){.all = p->allowed.n == 0};
-    map_init(&s->allowed, p->a);
-    for (size_t i = 0; i < p->allowed.n; i++)
-        if (!map_put(&s->allowed, p->allowed.v[i], p))
-            return prompt_no_memory(p);
+    const struct tool *chosen = p->choice == CHOICE_NAMED ? tool_chosen(p) : NULL;
+    *s = (struct selection){.left = 0};
+    if (!tools_allowed_init(p, &s->allowed) || !reserve_search(w, s))
+        return false;
     for (const struct tool *tool = p->tools; tool != NULL; tool = tool->next) {
         bool in = stays(w, s, tool);
         s->left += in;
-        s->chosen = s->chosen || (in && is_chosen(p, tool));
+        s->chosen = s->chosen || (in && tool == chosen);
         if (in && tool->kind < TOOL_WEB_SEARCH && !give_name(w, tool))
             return false;
         if (!in && tool->kind >= TOOL_WEB_SEARCH)
@@ -74,13 +75,10 @@ static bool select_tools(struct anthropic_writer *w, struct selection *s)
 static bool write_choice_name(struct anthropic_writer *w)
 {
     struct prompt *p = w->p;
-    const struct tool *tool = p->tools;
-    while (tool != NULL && !is_chosen(p, tool))
-        tool = tool->next;
-    bool search = tool != NULL && tool->kind == TOOL_WEB_SEARCH;
-    bool custom = tool != NULL && tool->kind == TOOL_CUSTOM;
-    ctext name =
-        search ? CCP_SPAN("web_search") : names_wire(p->names, &w->names, p->choice_space, p->choice_name, custom);
+    const struct tool *tool = tool_chosen(p); /* there is one: select_tools has looked */
+    ctext name = tool->kind == TOOL_WEB_SEARCH
+                     ? CCP_SPAN("web_search")
+                     : names_wire(p->names, &w->names, tool->space, tool->name, tool->kind == TOOL_CUSTOM);
     if (name.p == NULL)
         return prompt_no_memory(p);
     out_text(w->o, "name", name);
@@ -141,14 +139,13 @@ static bool write_function(struct anthropic_writer *w, const struct tool *tool)
     ctext name = names_wire(w->p->names, &w->names, tool->space, tool->name, custom);
     if (name.p == NULL)
         return prompt_no_memory(w->p);
+    ctext description = custom ? tool_free_text(w->p, tool) : tool->description;
     out_object(w->o, NULL);
     out_text(w->o, "name", name);
-    if (tool->description.n != 0)
-        out_text(w->o, "description", tool->description);
+    if (description.n != 0)
+        out_text(w->o, "description", description);
     if (custom)
-        out_raw(w->o, "input_schema",
-                CCP_SPAN("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
-                         "\"required\":[\"input\"]}"));
+        out_raw(w->o, "input_schema", TOOL_FREE_TEXT_SCHEMA);
     else if (!(strict ? schema_write_closed(w->p, w->o, "input_schema", tool->schema, tool->openapi)
                       : write_open_schema(w, tool)))
         return false;
@@ -182,19 +179,26 @@ static void write_place(struct anthropic_writer *w, const struct ccp_json *place
     out_end(w->o, '}');
 }
 
-/* Both OpenAI formats say where and which domains; how much to read of each page has no counterpart. */
+/* Where and which domains is what other formats say, too. Domains are allowed or blocked, not both. */
 static void write_web_search(struct anthropic_writer *w, const struct tool *tool)
 {
-    const struct ccp_json *domains = ccp_json_get(ccp_json_get(tool->node, "filters"), "allowed_domains");
-    const struct ccp_json *size = ccp_json_get(tool->node, "search_context_size");
+    static const char *const kept[] = {"type", "name", "filters", "user_location", "excludeDomains", NULL};
+    static const char *const allowing[] = {"allowed_domains", NULL}, *const blocking[] = {"blocked_domains", NULL};
+    const struct ccp_json *filters = ccp_json_get(tool->node, "filters");
+    const struct ccp_json *domains = ccp_json_get(filters, "allowed_domains");
+    const struct ccp_json *blocked = ccp_json_get(filters, "blocked_domains");
+    if (blocked == NULL)
+        blocked = ccp_json_get(tool->node, "excludeDomains");
+    tool_search_drop(w->p, tool, kept);
+    fields_drop_rest(w->p, filters, "tools.filters.", is_array(domains) ? allowing : blocking);
     out_object(w->o, NULL);
     out_word(w->o, "type", "web_search_20250305");
     out_word(w->o, "name", "web_search");
     if (is_array(domains))
         out_node(w->o, "allowed_domains", domains);
+    else if (is_array(blocked))
+        out_node(w->o, "blocked_domains", blocked);
     write_place(w, ccp_json_get(tool->node, "user_location"));
-    if (size != NULL && size->type != CCP_JSON_NULL)
-        prompt_drop(w->p, "search_context_size");
     out_end(w->o, '}');
 }
 

@@ -183,6 +183,24 @@ ctext prompt_system_text(struct prompt *p)
     return joint_text(p, &j);
 }
 
+/* -- user id -- */
+
+ctext prompt_user(struct prompt *p, size_t max)
+{
+    ctext user = prompt_ctext(p->params[PARAM_USER]);
+    struct ccp_span plain = prompt_plain(p, user);
+    if (plain.n <= max)
+        return plain.p != NULL ? user : plain;
+    ctext hash = CCP_FAULT("carry.user")
+                     ? (ctext){NULL, 0}
+                     : arena_printf(p->a, "user_%016llx%016llx", (unsigned long long)map_hash(1, plain),
+                                    (unsigned long long)map_hash(2, plain));
+    if (hash.p == NULL)
+        prompt_no_memory(p);
+    prompt_drop(p, p->param_names[PARAM_USER] != NULL ? p->param_names[PARAM_USER] : "user");
+    return hash;
+}
+
 /* -- depth of thinking -- */
 
 static const struct {

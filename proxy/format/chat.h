@@ -52,8 +52,6 @@ struct chat_media {
     struct chat_media *next;
 };
 bool chat_write_content(struct prompt *p, struct out *o, const struct chat_media *extra, const struct part *first);
-/* Notes a cache breakpoint that stays behind. */
-void chat_drop_mark(struct prompt *p, bool marked);
 /* reasoning_content, reasoning_details and reasoning_opaque of an assistant message. */
 void chat_write_thinking(struct prompt *p, const struct chat_model *m, struct out *o, const struct turn *t);
 ctext chat_call_id(struct prompt *p, ctext id);

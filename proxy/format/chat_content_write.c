@@ -6,27 +6,13 @@
 
 /* -- parts of a user message -- */
 
-static void write_data_url(struct out *o, const char *key, const struct part *part)
-{
-    out_text_open(o, key);
-    if (part->source == MEDIA_URL) {
-        out_text_add(o, part->data);
-    } else {
-        out_text_add(o, CCP_SPAN("data:"));
-        out_text_add(o, part->mime.n != 0 ? part->mime : CCP_SPAN("application/octet-stream"));
-        out_text_add(o, CCP_SPAN(";base64,"));
-        out_text_add(o, part->data);
-    }
-    out_text_close(o);
-}
-
 static bool write_image(struct prompt *p, struct out *o, const struct part *part)
 {
     if (part->source == MEDIA_FILE_ID)
         return prompt_fail_at(p, part, "file_id: a file id is only known to the provider that gave it");
     out_word(o, "type", "image_url");
     out_object(o, "image_url");
-    write_data_url(o, "url", part);
+    media_write_url(o, "url", part);
     if (ccp_span_is(part->detail, "auto") || ccp_span_is(part->detail, "low") || ccp_span_is(part->detail, "high"))
         out_text(o, "detail", part->detail);
     else if (part->detail.n != 0)
@@ -39,13 +25,7 @@ static bool write_document(struct prompt *p, struct out *o, const struct part *p
 {
     if (part->source == MEDIA_TEXT) {
         out_word(o, "type", "text");
-        out_text_open(o, "text");
-        if (part->title.n != 0) {
-            out_text_add(o, part->title);
-            out_text_add(o, CCP_SPAN("\\n\\n"));
-        }
-        out_text_add(o, part->data);
-        out_text_close(o);
+        media_write_text(o, "text", part);
         return true;
     }
     if (part->source == MEDIA_URL)
@@ -58,26 +38,15 @@ static bool write_document(struct prompt *p, struct out *o, const struct part *p
         out_text(o, "file_id", part->data);
     } else {
         out_text(o, "filename", part->title.n != 0 ? part->title : CCP_SPAN("document.pdf"));
-        write_data_url(o, "file_data", part);
+        media_write_url(o, "file_data", part);
     }
     out_end(o, '}');
     return true;
 }
 
-static const char *audio_format(ctext mime)
-{
-    static const char *const known[][2] = {{"audio/wav", "wav"},     {"audio/x-wav", "wav"}, {"audio/wave", "wav"},
-                                           {"audio/mp3", "mp3"},     {"audio/mpeg", "mp3"},  {"audio/mpga", "mp3"},
-                                           {"audio/vnd.wave", "wav"}};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (ccp_span_is(mime, known[i][0]))
-            return known[i][1];
-    return NULL;
-}
-
 static bool write_audio(struct prompt *p, struct out *o, const struct part *part)
 {
-    const char *format = audio_format(part->mime);
+    const char *format = media_audio_format(part->mime);
     if (part->source != MEDIA_BASE64 || format == NULL)
         return prompt_fail_at(p, part, "audio must be wav or mp3 and come as base64 for this provider's format");
     out_word(o, "type", "input_audio");
@@ -109,12 +78,6 @@ static bool write_kind(struct prompt *p, struct out *o, const struct part *part)
     }
 }
 
-void chat_drop_mark(struct prompt *p, bool marked)
-{
-    if (marked)
-        prompt_drop(p, p->from == CCP_FORMAT_ANTHROPIC ? "cache_control" : "prompt_cache_breakpoint");
-}
-
 /* OpenAI's breakpoints mean what Responses' mean; other vendors count theirs differently. */
 static bool keeps_mark(const struct prompt *p, const struct part *part)
 {
@@ -132,7 +95,7 @@ static bool write_part(struct prompt *p, struct out *o, const struct part *part)
         out_word(o, "mode", "explicit");
         out_end(o, '}');
     } else {
-        chat_drop_mark(p, part->cache);
+        prompt_drop_mark(p, part->cache);
     }
     out_end(o, '}');
     return true;
@@ -141,7 +104,7 @@ static bool write_part(struct prompt *p, struct out *o, const struct part *part)
 bool chat_write_content(struct prompt *p, struct out *o, const struct chat_media *extra, const struct part *first)
 {
     if (extra == NULL && first != NULL && first->next == NULL && first->kind == PART_TEXT && !keeps_mark(p, first)) {
-        chat_drop_mark(p, first->cache);
+        prompt_drop_mark(p, first->cache);
         out_text(o, "content", first->text);
         return true;
     }

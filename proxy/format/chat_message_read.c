@@ -2,7 +2,8 @@
  * A Chat request's messages into turns (wire reference B.3).
  *
  * One turn per message, except that tool messages in a row share a user turn. A message's part order is thinking, text,
- * calls: the format knows no other.
+ * calls: the format knows no other. Some clients put Anthropic's blocks into Chat's messages when the model is called
+ * claude (calls and results among the content's parts), or Mistral's thinking: these are read for what they mean.
  */
 #include <base/fault.h>
 #include <format/chat.h>
@@ -92,29 +93,6 @@ static bool read_audio(struct reading *r, const struct target *to, const struct 
     return true;
 }
 
-/* file_data is a data URL by the book; plain base64 is sent, too. */
-static bool read_file_data(struct reading *r, struct part *part, ctext data)
-{
-    if (data.n >= 5 && strncasecmp(data.p, "data:", 5) == 0) {
-        if (!prompt_data_url(r->p, part, data))
-            return false;
-    } else {
-        part->source = MEDIA_BASE64;
-        part->data = data;
-    }
-    if (part->mime.n == 0)
-        part->mime = prompt_mime_of(part->title);
-    if (part->mime.n == 0)
-        part->mime = CCP_SPAN("application/pdf");
-    if (ccp_span_starts(part->mime, CCP_SPAN("image/")))
-        part->kind = PART_IMAGE;
-    else if (ccp_span_starts(part->mime, CCP_SPAN("audio/")))
-        part->kind = PART_AUDIO;
-    else if (ccp_span_starts(part->mime, CCP_SPAN("video/")))
-        part->kind = PART_VIDEO;
-    return true;
-}
-
 static bool read_file(struct reading *r, const struct target *to, const struct ccp_json *node, uint32_t i)
 {
     const struct ccp_json *file = chat_get(node, "file");
@@ -124,11 +102,64 @@ static bool read_file(struct reading *r, const struct target *to, const struct c
         return false;
     part->title = prompt_ctext(chat_get(file, "filename"));
     if (data.n != 0)
-        return read_file_data(r, part, data);
+        return prompt_file_data(r->p, part, data);
     if (id.n == 0)
         return prompt_fail_at(r->p, part, "file must have file_data or file_id");
     part->source = MEDIA_FILE_ID;
     part->data = id;
+    return true;
+}
+
+/* -- blocks of other formats -- */
+
+static bool misplaced(struct reading *r, uint32_t i, const char *why)
+{
+    return prompt_fail(r->p, "messages[%u].content[%u]: %s", r->index, i, why);
+}
+
+static bool read_tool_use(struct reading *r, const struct target *to, const struct ccp_json *node, uint32_t i)
+{
+    const struct ccp_json *input = chat_get(node, "input");
+    struct part *call = add(r, to, PART_CALL, i, node);
+    if (call == NULL)
+        return false;
+    if (to->result != NULL || to->turn->role != ROLE_ASSISTANT)
+        return misplaced(r, i, "tool_use belongs into a message of the assistant");
+    call->id = prompt_ctext(chat_get(node, "id"));
+    call->name = prompt_ctext(chat_get(node, "name"));
+    call->args.raw = input != NULL ? input->raw : CCP_SPAN("{}");
+    return (call->id.n != 0 && call->name.n != 0) || misplaced(r, i, "tool_use needs an id and a name");
+}
+
+static bool read_content(struct reading *r, const struct target *to, const struct ccp_json *message, bool required);
+
+static bool read_tool_result(struct reading *r, const struct target *to, const struct ccp_json *node, uint32_t i)
+{
+    struct part *result = add(r, to, PART_RESULT, i, node);
+    if (result == NULL)
+        return false;
+    if (to->result != NULL || to->turn->role != ROLE_USER)
+        return misplaced(r, i, "tool_result belongs into a message of the user");
+    result->id = prompt_ctext(chat_get(node, "tool_use_id"));
+    result->failed = prompt_true(chat_get(node, "is_error"));
+    if (result->id.n == 0)
+        return misplaced(r, i, "tool_result needs a tool_use_id");
+    return read_content(r, &(struct target){.result = result}, node, false);
+}
+
+/* Mistral: thinking is a list of texts; Anthropic: one text. Without a proof that anybody could check. */
+static bool read_thinking(struct reading *r, const struct target *to, const struct ccp_json *node, uint32_t i)
+{
+    const struct ccp_json *thinking = chat_get(node, "thinking");
+    bool list = thinking != NULL && thinking->type == CCP_JSON_ARRAY;
+    if (to->result != NULL || to->turn->role != ROLE_ASSISTANT)
+        return misplaced(r, i, "thinking belongs into a message of the assistant");
+    for (const struct ccp_json *t = list ? thinking->child : thinking; t != NULL; t = list ? t->next : NULL) {
+        struct part *part = add(r, to, PART_THINKING, i, node);
+        if (part == NULL)
+            return false;
+        part->text = prompt_ctext(list ? chat_get(t, "text") : t);
+    }
     return true;
 }
 
@@ -145,6 +176,12 @@ static bool read_part(struct reading *r, const struct target *to, const struct c
         return read_file(r, to, node, i);
     if (prompt_is(type, "refusal"))
         return read_text(r, to, node, i, "refusal", PART_REFUSAL);
+    if (prompt_is(type, "tool_use"))
+        return read_tool_use(r, to, node, i);
+    if (prompt_is(type, "tool_result"))
+        return read_tool_result(r, to, node, i);
+    if (prompt_is(type, "thinking"))
+        return read_thinking(r, to, node, i);
     if (type == NULL || type->type != CCP_JSON_STRING)
         return prompt_fail(r->p, "messages[%u].content[%u].type must be a string", r->index, i);
     ctext word = prompt_ctext(type);
@@ -300,6 +337,10 @@ static bool read_assistant(struct reading *r, const struct ccp_json *message)
         return prompt_fail(r->p, "messages[%u].audio: a spoken answer cannot be carried over", r->index);
     if (chat_get(message, "annotations") != NULL)
         prompt_drop(r->p, "annotations");
+    static const char *const prefills[] = {"prefix", "partial"}; /* of DeepSeek and Mistral, of Kimi */
+    for (size_t i = 0; i < sizeof(prefills) / sizeof(prefills[0]); i++)
+        if (prompt_true(chat_get(message, prefills[i])))
+            prompt_drop(r->p, prefills[i]);
     if (!chat_read_thinking(r->p, turn, message, &late) || !chat_read_extra(r->p, &late, message))
         return false;
     struct target to = {.turn = turn};

@@ -37,7 +37,7 @@ static bool check_system(struct prompt *p, const struct turn *t)
     for (const struct part *part = t->parts; part != NULL; part = part->next) {
         if (part->kind != PART_TEXT && part->kind != PART_REFUSAL)
             return prompt_fail_at(p, part, "a system message can only have text");
-        chat_drop_mark(p, part->cache);
+        prompt_drop_mark(p, part->cache);
     }
     return true;
 }
@@ -49,12 +49,18 @@ static bool write_first_system(struct writing *w)
         if (!check_system(w->p, t))
             return false;
     ctext text = prompt_system_text(w->p);
-    if (text.p == NULL || text.n == 0)
-        return w->p->status == CCP_OK;
-    open_message(w, system_role(w));
-    out_text(w->o, "content", text);
-    out_end(w->o, '}');
-    return true;
+    if (text.p != NULL && text.n != 0) {
+        open_message(w, system_role(w));
+        out_text(w->o, "content", text);
+        out_end(w->o, '}');
+    }
+    /* JSON mode is refused unless somebody speaks of JSON; a Gemini client need not. */
+    if (w->p->output.kind == OUTPUT_JSON && w->p->from == CCP_FORMAT_GEMINI) {
+        open_message(w, system_role(w));
+        out_text(w->o, "content", PROMPT_JSON_HINT);
+        out_end(w->o, '}');
+    }
+    return w->p->status == CCP_OK;
 }
 
 static bool write_late_system(struct writing *w, const struct turn *t)
@@ -85,7 +91,8 @@ static bool as_text(const struct part *part)
            (part->kind == PART_DOCUMENT && part->source == MEDIA_TEXT);
 }
 
-static void write_document_text(struct out *o, const struct part *part)
+/* Inside a text that is open. */
+static void add_document_text(struct out *o, const struct part *part)
 {
     if (part->title.n != 0) {
         out_text_add(o, part->title);
@@ -126,16 +133,16 @@ static bool write_result(struct writing *w, const struct part *result, struct ch
     ctext id = chat_call_id(w->p, result->id);
     if (id.p == NULL)
         return false;
-    chat_drop_mark(w->p, result->cache);
+    prompt_drop_mark(w->p, result->cache);
     open_message(w, "tool");
     out_text(w->o, "tool_call_id", id);
     begin_result_text(w, result);
     for (const struct part *part = result->parts; part != NULL; part = part->next) {
         if (part != result->parts)
             out_text_add(w->o, CCP_SPAN("\\n"));
-        chat_drop_mark(w->p, part->cache && as_text(part)); /* media keep theirs in the user message */
+        prompt_drop_mark(w->p, part->cache && as_text(part)); /* media keep theirs in the user message */
         if (part->kind == PART_DOCUMENT && part->source == MEDIA_TEXT)
-            write_document_text(w->o, part);
+            add_document_text(w->o, part);
         else if (as_text(part))
             out_text_add(w->o, part->text);
         else if (!note_media(w, link, part, ++*media))
@@ -196,10 +203,21 @@ static bool write_call(struct writing *w, const struct part *call)
     return true;
 }
 
-/* A refusal is a member of its own at OpenAI, and text elsewhere. */
+static bool is_media(const struct part *part)
+{
+    return part->kind >= PART_IMAGE && part->kind <= PART_VIDEO;
+}
+
+/* A refusal is a member of its own at OpenAI, and text elsewhere. The model's own pictures cannot be shown to it again:
+ * a word stands for them. */
 static bool is_said(const struct writing *w, const struct part *part)
 {
-    return part->kind == PART_TEXT || (part->kind == PART_REFUSAL && w->p->to.compatible);
+    return part->kind == PART_TEXT || is_media(part) || (part->kind == PART_REFUSAL && w->p->to.compatible);
+}
+
+static ctext said(const struct part *part)
+{
+    return is_media(part) ? CCP_SPAN("[image]") : part->text;
 }
 
 static size_t count(const struct writing *w, const struct turn *t, size_t *calls)
@@ -213,16 +231,15 @@ static size_t count(const struct writing *w, const struct turn *t, size_t *calls
     return texts;
 }
 
-static bool check_assistant(struct prompt *p, const struct turn *t)
+static void note_losses(struct prompt *p, const struct turn *t)
 {
     for (const struct part *part = t->parts; part != NULL; part = part->next) {
-        if (part->kind >= PART_IMAGE && part->kind <= PART_VIDEO)
-            return prompt_fail_at(p, part, "an assistant message can only have text and tool calls");
+        if (is_media(part))
+            prompt_drop(p, "image");
         if (part->kind == PART_OPAQUE)
             prompt_drop(p, "content");
-        chat_drop_mark(p, part->cache);
+        prompt_drop_mark(p, part->cache);
     }
-    return true;
 }
 
 /* Several texts stay several parts at OpenAI. Others get one string: what stood in one message is one text (a citation
@@ -241,13 +258,13 @@ static void write_said(struct writing *w, const struct turn *t, size_t texts)
         if (parts) {
             out_object(w->o, NULL);
             out_word(w->o, "type", "text");
-            out_text(w->o, "text", part->text);
+            out_text(w->o, "text", said(part));
             out_end(w->o, '}');
             continue;
         }
         if (before != NULL && before->message != part->message)
             out_text_add(w->o, CCP_SPAN("\\n\\n"));
-        out_text_add(w->o, part->text);
+        out_text_add(w->o, said(part));
         before = part;
     }
     if (parts)
@@ -278,8 +295,7 @@ static bool write_assistant(struct writing *w, const struct turn *t)
 {
     size_t calls, texts = count(w, t, &calls);
     const struct part *refusal = w->p->to.compatible ? NULL : find(t, PART_REFUSAL);
-    if (!check_assistant(w->p, t))
-        return false;
+    note_losses(w->p, t);
     if (texts == 0 && calls == 0 && refusal == NULL)
         return true; /* nothing but thinking */
     open_message(w, "assistant");

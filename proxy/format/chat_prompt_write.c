@@ -92,13 +92,13 @@ static void write_max_tokens(struct prompt *p, const struct chat_model *m, struc
     int64_t value;
     if (node == NULL)
         return;
-    if (!prompt_int(node, &value) || value < 1) {
+    if (!prompt_int(node, &value)) {
         lose(p, PARAM_MAX_TOKENS);
         return;
     }
-    if (p->to.max_output > 0 && value > p->to.max_output) {
+    if (value < 1 || (p->to.max_output > 0 && value > p->to.max_output)) {
         prompt_drop(p, name_of(p, PARAM_MAX_TOKENS));
-        value = p->to.max_output;
+        value = value < 1 ? 1 : p->to.max_output; /* none at all is what only Anthropic can do */
     }
     out_int(o, key, value);
 }
@@ -123,23 +123,10 @@ static void write_stop(struct prompt *p, struct out *o)
 
 static bool write_user(struct prompt *p, struct out *o)
 {
-    const char *key = p->to.compatible ? "user" : "safety_identifier";
-    ctext user = prompt_ctext(p->params[PARAM_USER]);
-    struct ccp_span plain = prompt_plain(p, user);
-    if (user.n == 0)
-        return true;
-    if (plain.n <= USER_MAX) {
-        out_text(o, key, user);
-        return true;
-    }
-    struct ccp_span hash = CCP_FAULT("chat.user")
-                               ? (struct ccp_span){NULL, 0}
-                               : arena_printf(p->a, "user_%016llx", (unsigned long long)map_hash(0, plain));
-    if (hash.p == NULL)
-        return prompt_no_memory(p);
-    prompt_drop(p, name_of(p, PARAM_USER));
-    out_text(o, key, hash);
-    return true;
+    ctext user = prompt_user(p, USER_MAX);
+    if (user.n != 0)
+        out_text(o, p->to.compatible ? "user" : "safety_identifier", user);
+    return user.p != NULL;
 }
 
 static void write_service_tier(struct prompt *p, struct out *o)

@@ -3,6 +3,7 @@
  */
 #include <base/fault.h>
 #include <format/chat.h>
+#include <format/fields.h>
 
 static bool wrong(struct prompt *p, const char *list, uint32_t i, const char *member, const char *wanted)
 {
@@ -12,16 +13,24 @@ static bool wrong(struct prompt *p, const char *list, uint32_t i, const char *me
 static bool read_function(struct prompt *p, const char *list, uint32_t i, const struct ccp_json *body,
                           const struct ccp_json *node)
 {
-    const struct ccp_json *schema = chat_get(body, "parameters"), *strict = chat_get(body, "strict");
+    const struct ccp_json *schema = chat_get(body, "parameters"), *anthropic = chat_get(body, "input_schema"),
+                          *strict = chat_get(body, "strict");
     struct tool *tool = prompt_tool(p, TOOL_FUNCTION);
     if (tool == NULL)
         return false;
+    if (schema == NULL)
+        schema = anthropic;
     tool->node = node;
     tool->name = prompt_ctext(chat_get(body, "name"));
     tool->description = prompt_ctext(chat_get(body, "description"));
     tool->schema = schema;
     tool->strict = strict == NULL ? UNSET : prompt_true(strict) ? YES : NO;
     tool->cache = chat_get(node, "cache_control") != NULL;
+    static const char *const known[] = {"type",         "function", "name",          "description", "parameters",
+                                        "input_schema", "strict",   "cache_control", NULL};
+    fields_drop_rest(p, body, "tools.", known);
+    if (body != node)
+        fields_drop_rest(p, node, "tools.", known);
     if (tool->name.n == 0)
         return wrong(p, list, i, "function.name", "a string that is not empty");
     if (schema != NULL && schema->type != CCP_JSON_OBJECT)
@@ -58,7 +67,9 @@ static bool read_tool(struct prompt *p, uint32_t i, const struct ccp_json *node)
     const struct ccp_json *type = chat_get(node, "type"), *function = chat_get(node, "function");
     if (node->type != CCP_JSON_OBJECT)
         return prompt_fail(p, "tools[%u] must be an object", i);
-    if (prompt_is(type, "function") || (type == NULL && function != NULL))
+    /* Some clients define tools as Anthropic does, when the model is called claude. */
+    bool bare = type == NULL && (function != NULL || chat_get(node, "input_schema") != NULL);
+    if (prompt_is(type, "function") || bare)
         return read_function(p, "tools", i, function != NULL ? function : node, node);
     if (prompt_is(type, "custom"))
         return read_custom(p, i, node);
@@ -147,9 +158,11 @@ static bool read_choice(struct prompt *p, const struct ccp_json *choice)
         return read_word(p, "tool_choice", choice);
     if (prompt_is(type, "allowed_tools"))
         return read_allowed(p, chat_get(choice, "allowed_tools") != NULL ? chat_get(choice, "allowed_tools") : choice);
-    if (prompt_is(type, "function") || prompt_is(type, "custom") ||
+    if (prompt_is(type, "function") || prompt_is(type, "custom") || prompt_is(type, "tool") ||
         (type == NULL && chat_get(choice, "function") != NULL))
         return choose(p, name_of(choice));
+    if (prompt_is(type, "auto") || prompt_is(type, "any") || prompt_is(type, "none"))
+        return read_word(p, "tool_choice.type", type);
     return prompt_fail(p, "tool_choice: a hosted tool cannot be forced at this provider");
 }
 

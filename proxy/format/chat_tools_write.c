@@ -7,13 +7,9 @@
 #include <base/fault.h>
 #include <format/chat.h>
 #include <format/schema.h>
+#include <format/tools.h>
 
 const struct name_rule chat_names = {.max = 64};
-
-static bool callable(const struct tool *t)
-{
-    return t->kind == TOOL_FUNCTION || t->kind == TOOL_CUSTOM;
-}
 
 static ctext wire_name(struct prompt *p, ctext space, ctext name, bool custom)
 {
@@ -54,7 +50,7 @@ static void close_tool(struct out *o)
     out_end(o, '}');
 }
 
-static bool open_tool(struct prompt *p, struct out *o, const struct tool *t, const char *type)
+static bool open_tool(struct prompt *p, struct out *o, const struct tool *t, const char *type, ctext description)
 {
     ctext name = wire_name(p, t->space, t->name, t->kind == TOOL_CUSTOM);
     if (name.p == NULL)
@@ -63,8 +59,8 @@ static bool open_tool(struct prompt *p, struct out *o, const struct tool *t, con
     out_word(o, "type", type);
     out_object(o, type);
     out_text(o, "name", name);
-    if (t->description.n != 0)
-        out_text(o, "description", t->description);
+    if (description.n != 0)
+        out_text(o, "description", description);
     return true;
 }
 
@@ -72,26 +68,23 @@ static bool write_custom(struct prompt *p, struct out *o, const struct tool *t)
 {
     const struct ccp_json *format = format_of_tool(t);
     if (!p->to.compatible) {
-        if (!open_tool(p, o, t, "custom"))
+        if (!open_tool(p, o, t, "custom", t->description))
             return false;
         write_format(o, format);
         close_tool(o);
         return true;
     }
-    if (format != NULL && !prompt_is(chat_get(format, "type"), "text"))
-        prompt_drop(p, "tools.format");
-    if (!open_tool(p, o, t, "function"))
-        return false;
-    out_raw(
-        o, "parameters",
-        CCP_SPAN("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}"));
+    ctext description = tool_free_text(p, t);
+    if (description.p == NULL || !open_tool(p, o, t, "function", description))
+        return p->status == CCP_OK && prompt_no_memory(p);
+    out_raw(o, "parameters", TOOL_FREE_TEXT_SCHEMA);
     close_tool(o);
     return true;
 }
 
 static bool write_function(struct prompt *p, struct out *o, const struct tool *t)
 {
-    if (!open_tool(p, o, t, "function") ||
+    if (!open_tool(p, o, t, "function", t->description) ||
         (t->schema != NULL && !schema_write(p, o, "parameters", t->schema, t->openapi)))
         return false;
     if (t->strict == YES || (t->strict == NO && !p->to.compatible))
@@ -103,19 +96,19 @@ static bool write_function(struct prompt *p, struct out *o, const struct tool *t
 /* Compatible servers do not know allowed_tools: they only see the tools that may be called. */
 static bool hidden(const struct prompt *p, const struct map *allowed, const struct tool *t)
 {
-    return p->to.compatible && p->allowed.n != 0 && map_get(allowed, t->name) == NULL;
+    return p->to.compatible && !tool_allowed(p, allowed, t);
 }
 
 static bool write_definitions(struct prompt *p, struct out *o, const struct map *allowed, size_t *n)
 {
     for (const struct tool *t = p->tools; t != NULL; t = t->next) {
-        if (!callable(t) || hidden(p, allowed, t))
+        if (!tool_is_function(t) || hidden(p, allowed, t))
             continue;
         if ((*n)++ == 0)
             out_array(o, "tools");
         if (!(t->kind == TOOL_CUSTOM ? write_custom(p, o, t) : write_function(p, o, t)))
             return false;
-        chat_drop_mark(p, t->cache);
+        prompt_drop_mark(p, t->cache);
     }
     if (*n != 0)
         out_end(o, ']');
@@ -138,11 +131,13 @@ static void write_location(struct out *o, const struct ccp_json *location)
     out_end(o, '}');
 }
 
-static void write_search(struct out *o, const struct tool *t)
+static void write_search(struct prompt *p, struct out *o, const struct tool *t)
 {
+    static const char *const kept[] = {"type", "name", "cache_control", "user_location", "search_context_size", NULL};
     const struct ccp_json *location = chat_get(t->node, "user_location");
     if (chat_get(location, "approximate") != NULL)
         location = chat_get(location, "approximate");
+    tool_search_drop(p, t, kept);
     out_object(o, "web_search_options");
     out_node(o, "search_context_size", chat_get(t->node, "search_context_size"));
     write_location(o, location);
@@ -153,10 +148,10 @@ static void write_hosted(struct prompt *p, const struct chat_model *m, struct ou
 {
     bool searches = false;
     for (const struct tool *t = p->tools; t != NULL; t = t->next) {
-        if (callable(t))
+        if (tool_is_function(t))
             continue;
         if (t->kind == TOOL_WEB_SEARCH && m->searches && !searches) {
-            write_search(o, t);
+            write_search(p, o, t);
             searches = true;
         } else {
             prompt_drop_span(p, t->name.n != 0 ? t->name : CCP_SPAN("tools"));
@@ -183,73 +178,66 @@ static bool write_name(struct prompt *p, struct out *o, const char *key, ctext s
 
 static bool write_named(struct prompt *p, struct out *o)
 {
-    bool custom = false;
-    for (const struct tool *t = p->tools; t != NULL; t = t->next) {
-        if (!ccp_span_eq(t->name, p->choice_name) || !ccp_span_eq(t->space, p->choice_space))
-            continue;
-        if (!callable(t))
-            return prompt_fail(p, "tool choice: this provider has no hosted tool %.*s", CCP_FMT(t->name));
-        custom = t->kind == TOOL_CUSTOM;
-    }
-    return write_name(p, o, "tool_choice", p->choice_space, p->choice_name, custom);
+    const struct tool *t = tool_chosen(p);
+    if (t == NULL)
+        return write_name(p, o, "tool_choice", p->choice_space, p->choice_name, false);
+    if (!tool_is_function(t))
+        return prompt_fail(p, "tool_choice: this provider has no hosted tool %.*s", CCP_FMT(t->name));
+    return write_name(p, o, "tool_choice", t->space, t->name, t->kind == TOOL_CUSTOM);
 }
 
-static bool write_allowed(struct prompt *p, struct out *o, const struct map *tools)
+static bool write_allowed(struct prompt *p, struct out *o, const struct map *allowed)
 {
     out_object(o, "tool_choice");
     out_word(o, "type", "allowed_tools");
     out_object(o, "allowed_tools");
     out_word(o, "mode", p->choice == CHOICE_ANY ? "required" : "auto");
     out_array(o, "tools");
-    for (size_t i = 0; i < p->allowed.n; i++) {
-        const struct tool *t = map_get(tools, p->allowed.v[i]);
-        if (!write_name(p, o, NULL, t != NULL ? t->space : CCP_SPAN(""), p->allowed.v[i],
-                        t != NULL && t->kind == TOOL_CUSTOM))
+    for (const struct tool *t = p->tools; t != NULL; t = t->next)
+        if (tool_is_function(t) && tool_allowed(p, allowed, t) &&
+            !write_name(p, o, NULL, t->space, t->name, t->kind == TOOL_CUSTOM))
             return false;
-    }
     out_end(o, ']');
     out_end(o, '}');
     out_end(o, '}');
     return true;
 }
 
-static bool write_choice(struct prompt *p, struct out *o, const struct map *tools, size_t n)
+/* n: functions that may be called. */
+static bool write_choice(struct prompt *p, struct out *o, const struct map *allowed, size_t n)
 {
     if (n == 0 && (p->choice == CHOICE_ANY || p->choice == CHOICE_NAMED))
-        return prompt_fail(p, "tool choice: a call is required, but no tool is left that this provider can call");
-    if (n == 0 || p->choice == CHOICE_UNSET)
-        return n == 0 || p->allowed.n == 0 || p->to.compatible || write_allowed(p, o, tools);
+        return prompt_fail(p, "tool_choice: a call is required, but no tool is left that this provider can call");
     if (p->choice == CHOICE_NAMED)
         return write_named(p, o);
-    if (p->choice != CHOICE_NONE && p->allowed.n != 0 && !p->to.compatible)
-        return write_allowed(p, o, tools);
-    out_word(o, "tool_choice", p->choice == CHOICE_NONE ? "none" : p->choice == CHOICE_ANY ? "required" : "auto");
+    if (p->allowed.n != 0 && p->choice != CHOICE_NONE && n != 0 && !p->to.compatible)
+        return write_allowed(p, o, allowed);
+    if (p->choice == CHOICE_UNSET && n != 0)
+        return true;
+    out_word(o, "tool_choice",
+             p->choice == CHOICE_NONE || n == 0 ? "none"
+             : p->choice == CHOICE_ANY          ? "required"
+                                                : "auto");
     return true;
 }
 
-/* One map for both questions: which tools may be called, and what kind a name is. */
-static bool index_tools(struct prompt *p, struct map *tools)
+static size_t callable(const struct prompt *p, const struct map *allowed)
 {
-    map_init(tools, p->a);
-    if (p->allowed.n == 0)
-        return true;
-    for (size_t i = 0; p->to.compatible && i < p->allowed.n; i++)
-        if (!map_put(tools, p->allowed.v[i], p))
-            return prompt_no_memory(p);
-    for (struct tool *t = p->tools; !p->to.compatible && t != NULL; t = t->next)
-        if (!map_put(tools, t->name, t))
-            return prompt_no_memory(p);
-    return true;
+    size_t n = 0;
+    for (const struct tool *t = p->tools; t != NULL; t = t->next)
+        n += tool_is_function(t) && tool_allowed(p, allowed, t);
+    return n;
 }
 
 bool chat_write_tools(struct prompt *p, const struct chat_model *m, struct out *o)
 {
-    struct map tools;
+    struct map allowed;
     size_t n = 0;
-    if (!index_tools(p, &tools) || !write_definitions(p, o, &tools, &n))
+    if (!tools_allowed_init(p, &allowed) || !write_definitions(p, o, &allowed, &n))
         return false;
     write_hosted(p, m, o);
-    if (!write_choice(p, o, &tools, n))
+    bool forced = p->choice == CHOICE_ANY || p->choice == CHOICE_NAMED;
+    if ((n != 0 || forced) && !write_choice(p, o, &allowed, callable(p, &allowed)))
         return false;
     if (n != 0 && p->parallel == NO)
         out_bool(o, "parallel_tool_calls", false);

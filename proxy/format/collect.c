@@ -35,7 +35,8 @@ void collect_release(struct collect *c)
 
 static bool take(struct collect *c, struct ccp_buf *b, struct ccp_span text)
 {
-    if (text.n > c->max - c->held || !buf_add(b, text))
+    c->full = c->full || text.n > c->max - c->held;
+    if (c->full || !buf_add(b, text))
         return false;
     c->held += text.n;
     return true;

@@ -22,6 +22,7 @@ struct collect {
     struct usage usage;
     enum stop stop;
     size_t held, max; /* bytes in all buffers */
+    bool full;        /* more than max was to be taken */
 };
 
 void collect_init(struct collect *c, size_t max);

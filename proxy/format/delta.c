@@ -205,7 +205,9 @@ static struct delta_part *append(struct delta_stream *s)
     size_t parts = 0;
     for (; *link != NULL; link = &(*link)->next)
         parts++;
-    if (part == NULL || parts >= 1024) { /* each may wait for the first: looking through them must stay short */
+    if (part != NULL && parts >= 1024) /* each may wait for the first: looking through them must stay short */
+        delta_garbled(s, "more than 1024 parts of the upstream's answer are open at once");
+    if (part == NULL || parts >= 1024) {
         free(part);
         return NULL;
     }
@@ -216,8 +218,8 @@ static void open_part(struct delta_stream *s, uint64_t key, enum part_kind kind,
 {
     if (delta_over(s) || find_open(s, key) != NULL)
         return;
-    if (kind == PART_CALL && name.n == 0) { /* no client could tell what to do */
-        delta_garbled(s, "the upstream's answer has a tool call without a name");
+    if (kind == PART_CALL && (name.n == 0 || id.n == 0)) { /* no client could tell what to do, or answer it */
+        delta_garbled(s, "the upstream's answer has a tool call without a name or an id");
         return;
     }
     start_anyway(s);
@@ -300,6 +302,28 @@ static void pass(struct delta_stream *s, struct delta_part *part, struct ccp_spa
     }
 }
 
+/* Half a pair inside a fragment has no partner any more. It is JSON by the letter, but parsers of clients refuse it. */
+static void pass_whole(struct delta_stream *s, struct delta_part *part, struct ccp_span text)
+{
+    size_t from = 0, at = 0;
+    while ((at += ccp_span_find(ccp_span_skip(text, at), '\\')) < text.n) {
+        struct ccp_span rest = ccp_span_skip(text, at);
+        bool high = rest.n >= 6 && high_surrogate(rest.p);
+        if (high && begins_with_low(ccp_span_skip(rest, 6))) {
+            at += 12;
+        } else if (high || begins_with_low(rest)) {
+            if (at != from)
+                pass(s, part, ccp_span_of(text.p + from, at - from));
+            pass(s, part, CCP_SPAN("\\ufffd"));
+            from = at += 6;
+        } else {
+            at += 2;
+        }
+    }
+    if (from < text.n)
+        pass(s, part, ccp_span_skip(text, from));
+}
+
 /* The half that was held back; without its partner it is no character. */
 static void give_half(struct delta_stream *s, struct delta_part *part, bool partner)
 {
@@ -329,8 +353,7 @@ void delta_text(struct delta_stream *s, uint64_t key, ctext fragment)
         memcpy(part->half, fragment.p + fragment.n, 6);
         part->halved = true;
     }
-    if (fragment.n != 0)
-        pass(s, part, fragment);
+    pass_whole(s, part, fragment);
 }
 
 void delta_arguments(struct delta_stream *s, uint64_t key, struct ccp_span json)

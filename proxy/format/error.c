@@ -52,7 +52,7 @@ static bool as_failure(const struct format_error *e, struct failure *f, struct c
     *f = (struct failure){.kind = failure_kind_of(e->http, CCP_SPAN(""), CCP_SPAN(""), CCP_SPAN("")),
                           .http = e->http,
                           .message = {quoted->p + 1, quoted->n - 2},
-                          .code = own_code(e->status)};
+                          .code = e->code.n != 0 ? e->code : own_code(e->status)};
     if (e->status == CCP_LOGIN_REQUIRED) /* 503 without the promise that waiting helps */
         f->kind = FAILURE_UPSTREAM;
     return true;

@@ -216,6 +216,13 @@ static void write_anthropic(struct out *o, const struct failure *f)
 {
     out_word(o, "type", failure_anthropic_type(f));
     failure_message(o, "message", CCP_FORMAT_ANTHROPIC, f);
+    /* The vendor's tool runners try a thread first and go on without one when they find this word. */
+    if (ccp_span_is(f->code, "thread_unsupported_request")) {
+        out_object(o, "details");
+        out_text(o, "error_code", f->code);
+        out_raw(o, "unsupported", CCP_SPAN("[\"provider\"]"));
+        out_end(o, '}');
+    }
 }
 
 static void write_openai(struct out *o, enum ccp_format to, const struct failure *f)

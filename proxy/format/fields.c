@@ -83,6 +83,34 @@ void fields_seen(struct prompt *p, enum param param, const char *name)
         p->param_names[param] = name;
 }
 
+static bool says(const struct ccp_json *m)
+{
+    if (m->type == CCP_JSON_NULL)
+        return false;
+    if (m->type == CCP_JSON_STRING)
+        return ccp_json_inner(m).n != 0;
+    return m->type < CCP_JSON_ARRAY || m->count != 0;
+}
+
+void fields_drop_rest(struct prompt *p, const struct ccp_json *object, const char *prefix, const char *const *known)
+{
+    if (object == NULL || object->type != CCP_JSON_OBJECT)
+        return;
+    for (const struct ccp_json *m = object->child; m != NULL; m = m->next) {
+        const char *const *k = known;
+        while (*k != NULL && !ccp_span_is(m->key, *k))
+            k++;
+        if (*k == NULL && says(m))
+            unknown(p, prefix, m->key);
+    }
+}
+
+void fields_drop_below(struct prompt *p, enum param param, const char *rest)
+{
+    if (p->param_names[param] != NULL)
+        unknown(p, p->param_names[param], ccp_span_z(rest));
+}
+
 /* What a value that moves must be, whatever the format; NULL: it is looked at elsewhere, or free. */
 static const char *expected(enum param param, const struct ccp_json *value)
 {

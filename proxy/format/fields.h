@@ -37,6 +37,11 @@ struct part_field {
 bool fields_read(struct prompt *p, const struct field *table, const struct ccp_json *object, const char *prefix);
 /* Notes that the client's request had this parameter, for CODE fields that p->params cannot carry. */
 void fields_seen(struct prompt *p, enum param param, const char *name);
+/* For objects that no table describes (tools): every member that says something (not null, nor empty) and is not in
+ * `known`, which ends with NULL, is dropped under its name behind `prefix`. */
+void fields_drop_rest(struct prompt *p, const struct ccp_json *object, const char *prefix, const char *const *known);
+/* Drops what stands below a parameter: `rest` behind the client's name of it. */
+void fields_drop_below(struct prompt *p, enum param param, const char *rest);
 /* Before writing: what the target has no field for is dropped or rejected, as param.def says. False = rejected. */
 bool fields_check(struct prompt *p, const struct field *table);
 /* Writes the MOVE fields of the table whose names begin with `prefix` (rest without a dot) as members. */

@@ -14,6 +14,7 @@ struct format_error {
     int http; /* as sent to the client */
     struct ccp_span message;
     struct ccp_span request_id;
+    struct ccp_span code; /* a word that the client's own software looks for, or empty */
 };
 
 const char *format_id(enum ccp_format f); /* "openai-chat" */
@@ -42,6 +43,8 @@ struct format_tail {
 void format_tail_init(struct format_tail *t, enum ccp_format f);
 /* Call with whole pieces in order; `boundary` tells where the stream stands after them. */
 void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundary);
+/* Has the event gone by behind which nothing may come? Never for Gemini, whose streams just end. */
+bool format_tail_ended(const struct format_tail *t);
 /* May the stream end here? False = it was cut. */
 bool format_tail_complete(const struct format_tail *t);
 

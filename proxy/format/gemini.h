@@ -37,6 +37,20 @@ bool gemini_prompt_read(struct prompt *p, const struct ccp_json *root);
 /* The pieces of it: systemInstruction and contents; everything else. */
 bool gemini_read_contents(struct prompt *p, const struct ccp_json *contents);
 bool gemini_read_system(struct prompt *p, const struct ccp_json *node);
+/* proto3 JSON also takes one object where a list of objects belongs, and Google's own examples use that. */
+static inline bool gemini_is_list(const struct ccp_json *node)
+{
+    return node == NULL || node->type == CCP_JSON_ARRAY || node->type == CCP_JSON_OBJECT;
+}
+static inline const struct ccp_json *gemini_first(const struct ccp_json *list)
+{
+    return list != NULL && list->type == CCP_JSON_ARRAY ? list->child : list;
+}
+static inline const struct ccp_json *gemini_next(const struct ccp_json *list, const struct ccp_json *element)
+{
+    return list->type == CCP_JSON_ARRAY ? element->next : NULL;
+}
+
 bool gemini_read_config(struct prompt *p, const struct ccp_json *config);
 bool gemini_read_tools(struct prompt *p, const struct ccp_json *tools);
 bool gemini_read_choice(struct prompt *p, const struct ccp_json *config);

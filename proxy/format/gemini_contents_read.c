@@ -349,7 +349,7 @@ static bool read_content(struct reading *r, const struct ccp_json *content, uint
     uint32_t index = 0;
     if (content->type != CCP_JSON_OBJECT || !read_role(r, content, at, &role))
         return prompt_fail(r->p, "contents[%u]: an object is expected", at);
-    if (parts != NULL && parts->type != CCP_JSON_ARRAY)
+    if (!gemini_is_list(parts))
         return prompt_fail(r->p, "contents[%u].parts: a list is expected", at);
     if (role == ROLE_ASSISTANT && !r->model)
         r->step++;
@@ -359,7 +359,7 @@ static bool read_content(struct reading *r, const struct ccp_json *content, uint
     r->turn = prompt_turn(r->p, role, at);
     if (r->turn == NULL)
         return false;
-    for (const struct ccp_json *part = parts != NULL ? parts->child : NULL; part != NULL; part = part->next)
+    for (const struct ccp_json *part = gemini_first(parts); part != NULL; part = gemini_next(parts, part))
         if (!read_part(r, part, index++))
             return false;
     r->model = role == ROLE_ASSISTANT;
@@ -370,13 +370,13 @@ bool gemini_read_contents(struct prompt *p, const struct ccp_json *contents)
 {
     struct reading r = {.p = p};
     uint32_t at = 0;
-    if (contents == NULL || contents->type != CCP_JSON_ARRAY)
+    if (contents == NULL || !gemini_is_list(contents))
         return prompt_fail(p, contents == NULL ? "contents is missing" : "contents: a list is expected");
     if (contents->count == 0)
         return prompt_fail(p, "contents is empty");
     map_init(&r.by_id, p->a);
     map_init(&r.by_name, p->a);
-    for (const struct ccp_json *c = contents->child; c != NULL; c = c->next)
+    for (const struct ccp_json *c = gemini_first(contents); c != NULL; c = gemini_next(contents, c))
         if (!read_content(&r, c, at++))
             return false;
     return join_end(&r);
@@ -401,9 +401,9 @@ bool gemini_read_system(struct prompt *p, const struct ccp_json *node)
         return false;
     if (node->type == CCP_JSON_STRING)
         return system_part(p, turn, ccp_json_inner(node), 0);
-    if (node->type != CCP_JSON_OBJECT || (parts != NULL && parts->type != CCP_JSON_ARRAY))
+    if (node->type != CCP_JSON_OBJECT || !gemini_is_list(parts))
         return prompt_fail(p, "systemInstruction: an object with parts is expected");
-    for (const struct ccp_json *part = parts != NULL ? parts->child : NULL; part != NULL; part = part->next, index++) {
+    for (const struct ccp_json *part = gemini_first(parts); part != NULL; part = gemini_next(parts, part), index++) {
         const struct ccp_json *text = gemini_get(part, "text");
         if (text == NULL || text->type != CCP_JSON_STRING)
             return prompt_fail(p, "systemInstruction.parts[%u]: only text can be carried over", index);

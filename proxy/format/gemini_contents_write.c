@@ -121,17 +121,6 @@ static bool is_media(const struct part *part)
            part->kind == PART_VIDEO;
 }
 
-static void write_document_text(struct out *o, const struct part *part)
-{
-    out_text_open(o, "text");
-    if (part->title.n != 0) {
-        out_text_add(o, part->title);
-        out_text_add(o, CCP_SPAN("\\n\\n"));
-    }
-    out_text_add(o, part->data);
-    out_text_close(o);
-}
-
 static bool check_media(struct prompt *p, const struct part *part)
 {
     if (part->source == MEDIA_FILE_ID && p->from != CCP_FORMAT_GEMINI)
@@ -163,7 +152,7 @@ static bool write_media(struct contents *c, enum role role, const struct part *p
         return false;
     struct out *o = part_of(c, role);
     if (part->source == MEDIA_TEXT)
-        write_document_text(o, part);
+        media_write_text(o, "text", part);
     else
         write_medium(o, part);
     out_end(o, '}');
@@ -254,11 +243,11 @@ static bool write_part(struct contents *c, enum role role, const struct part *pa
 
 static void note_cache(struct prompt *p, const struct turn *t)
 {
-    for (const struct part *part = t->parts; part != NULL; part = part->next)
-        if (part->cache) {
-            prompt_drop(p, "cache_control");
-            return;
-        }
+    for (const struct part *part = t->parts; part != NULL; part = part->next) {
+        prompt_drop_mark(p, part->cache);
+        for (const struct part *inner = part->parts; inner != NULL; inner = inner->next)
+            prompt_drop_mark(p, inner->cache);
+    }
 }
 
 static bool write_late_system(struct contents *c, const struct turn *t)

@@ -3,6 +3,7 @@
  */
 #include <base/fault.h>
 #include <format/gemini.h>
+#include <wire/base64.h>
 
 static bool mime_is(ctext mime, const char *family)
 {
@@ -15,17 +16,6 @@ static enum part_kind kind_of(ctext mime)
            : mime_is(mime, "audio/") ? PART_AUDIO
            : mime_is(mime, "video/") ? PART_VIDEO
                                      : PART_DOCUMENT;
-}
-
-/* Plain, so that it can be compared; empty when it is none. */
-static ctext clean_mime(struct prompt *p, const struct ccp_json *node)
-{
-    struct ccp_span mime = prompt_plain(p, prompt_ctext(node));
-    for (size_t i = 0; i < mime.n; i++)
-        if ((unsigned char)mime.p[i] <= 0x20 || (unsigned char)mime.p[i] >= 0x7f || mime.p[i] == '"' ||
-            mime.p[i] == '\\')
-            return CCP_SPAN("");
-    return mime;
 }
 
 /* Google takes both alphabets of base64, others only the first. */
@@ -43,35 +33,18 @@ static bool first_alphabet(struct prompt *p, ctext *data)
     return true;
 }
 
-static int digit(char c)
+/* The text of a text document: the other formats want to see it, not its encoding. False: noted. */
+static bool decode(struct prompt *p, struct part *part)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *hit = c != '\0' ? strchr(digits, c) : NULL;
-    return hit != NULL ? (int)(hit - digits) : -1;
-}
-
-/* The text of a text document: the other formats want to see it, not its encoding. False: no base64, or no memory. */
-static bool decode(struct prompt *p, ctext data, ctext *text)
-{
-    struct ccp_span plain = prompt_plain(p, data); /* slashes may be escaped */
-    char *out = plain.p == NULL || CCP_FAULT("gemini.decode") ? NULL : arena_alloc(p->a, plain.n * 3 / 4 + 4);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t n = 0;
-    if (out == NULL)
-        return prompt_no_memory(p);
-    while (plain.n != 0 && plain.p[plain.n - 1] == '=')
-        plain.n--;
-    for (size_t i = 0; i < plain.n; i++) {
-        int value = digit(plain.p[i]);
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        if ((have += 6) >= 8)
-            out[n++] = (char)(bits >> (have -= 8));
-    }
-    *text = prompt_escape(p, ccp_span_of(out, n));
-    return text->p != NULL;
+    struct ccp_span plain = prompt_plain(p, part->data), bytes; /* slashes may be escaped */
+    if (plain.p == NULL)
+        return false;
+    enum ccp_status status = base64_decode(p->a, plain, &bytes);
+    if (status != CCP_OK)
+        return status == CCP_OVERLOADED ? prompt_no_memory(p) : prompt_fail_at(p, part, "inlineData.data is no base64");
+    part->data = prompt_escape(p, bytes);
+    part->source = MEDIA_TEXT;
+    return part->data.p != NULL;
 }
 
 static struct part *make(struct prompt *p, const struct gemini_place *place, enum part_kind kind)
@@ -90,10 +63,7 @@ static bool read_inline(struct prompt *p, struct part *part, const struct ccp_js
         return false;
     if (part->kind != PART_DOCUMENT || !mime_is(part->mime, "text/"))
         return true;
-    if (!decode(p, part->data, &part->data))
-        return p->status == CCP_OK ? prompt_fail_at(p, part, "inlineData.data is no base64") : false;
-    part->source = MEDIA_TEXT;
-    return true;
+    return decode(p, part);
 }
 
 /* The provider's own file store, which only it can read. */
@@ -120,7 +90,7 @@ static bool read_file(struct prompt *p, struct part *part, ctext uri)
 struct part *gemini_read_media(struct prompt *p, const struct gemini_place *place, const struct ccp_json *node,
                                bool inlined)
 {
-    ctext mime = clean_mime(p, gemini_get(node, "mimeType"));
+    ctext mime = prompt_mime(p, prompt_ctext(gemini_get(node, "mimeType")));
     ctext uri = inlined ? CCP_SPAN("") : prompt_plain(p, prompt_ctext(gemini_get(node, "fileUri")));
     if (mime.n == 0 && uri.n != 0)
         mime = prompt_mime_of(uri);

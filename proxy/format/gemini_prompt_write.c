@@ -43,9 +43,10 @@ static void write_max(struct prompt *p, struct out *o)
 {
     const struct ccp_json *node = p->params[PARAM_MAX_TOKENS];
     int64_t value;
-    if (node != NULL && p->to.max_output > 0 && prompt_int(node, &value) && value > p->to.max_output) {
+    bool known = prompt_int(node, &value), over = known && p->to.max_output > 0 && value > p->to.max_output;
+    if (over || (known && value < 1)) { /* none at all is what only Anthropic can do */
         prompt_drop(p, name_of(p, PARAM_MAX_TOKENS, "max_tokens"));
-        out_int(o, "maxOutputTokens", p->to.max_output);
+        out_int(o, "maxOutputTokens", over ? p->to.max_output : 1);
     } else {
         out_node(o, "maxOutputTokens", node);
     }
@@ -77,6 +78,8 @@ static void write_output(struct prompt *p, struct out *o)
 {
     if (p->output.kind == OUTPUT_TEXT)
         return;
+    if (p->output.description.n != 0)
+        fields_drop_below(p, PARAM_OUTPUT, ".description");
     out_word(o, "responseMimeType", "application/json");
     if (p->output.kind == OUTPUT_SCHEMA)
         out_node(o, p->output.openapi ? "responseSchema" : "responseJsonSchema", p->output.schema);

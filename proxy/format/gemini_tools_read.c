@@ -5,6 +5,7 @@
  * `tools` runs at the provider: web search has a counterpart in other formats, the rest is for writers to judge.
  */
 #include <base/fault.h>
+#include <format/fields.h>
 #include <format/gemini.h>
 
 static bool read_schema(struct prompt *p, struct tool *tool, const struct ccp_json *node)
@@ -27,10 +28,9 @@ static bool read_function(struct prompt *p, const struct ccp_json *node)
     tool->node = node;
     if (tool->name.n == 0)
         return prompt_fail(p, "tools: a function declaration without a name");
-    static const char *const unknown[] = {"response", "responseJsonSchema", "behavior"};
-    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-        if (gemini_get(node, unknown[i]) != NULL)
-            prompt_drop(p, "tools.functionDeclarations.response");
+    static const char *const known[] = {
+        "name", "description", "parameters", "parametersJsonSchema", "parameters_json_schema", NULL};
+    fields_drop_rest(p, node, "tools.functionDeclarations.", known);
     return read_schema(p, tool, node);
 }
 
@@ -61,9 +61,9 @@ static bool read_tool(struct prompt *p, const struct ccp_json *tool)
                 return false;
             continue;
         }
-        if (m->type != CCP_JSON_ARRAY)
+        if (!gemini_is_list(m))
             return prompt_fail(p, "tools: functionDeclarations is no list");
-        for (const struct ccp_json *f = m->child; f != NULL; f = f->next)
+        for (const struct ccp_json *f = gemini_first(m); f != NULL; f = gemini_next(m, f))
             if (!read_function(p, f))
                 return false;
     }
@@ -72,9 +72,9 @@ static bool read_tool(struct prompt *p, const struct ccp_json *tool)
 
 bool gemini_read_tools(struct prompt *p, const struct ccp_json *tools)
 {
-    if (tools != NULL && tools->type != CCP_JSON_ARRAY)
+    if (!gemini_is_list(tools))
         return prompt_fail(p, "tools: a list of objects is expected");
-    for (const struct ccp_json *t = tools != NULL ? tools->child : NULL; t != NULL; t = t->next)
+    for (const struct ccp_json *t = gemini_first(tools); t != NULL; t = gemini_next(tools, t))
         if (!read_tool(p, t))
             return false;
     return true;

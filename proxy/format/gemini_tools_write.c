@@ -4,19 +4,22 @@
  * Schemas go as parametersJsonSchema, which takes all of JSON Schema; a schema that came from Gemini's own subset goes
  * back as it was. A choice is only legal beside functions, and a hosted tool cannot be forced.
  */
+#include <format/fields.h>
 #include <format/gemini.h>
+#include <format/tools.h>
 
-static bool is_function(const struct tool *t)
+/* *callable: those of them that the choice allows. */
+static bool count_functions(struct prompt *p, size_t *n, size_t *callable)
 {
-    return t->kind == TOOL_FUNCTION || t->kind == TOOL_CUSTOM;
-}
-
-static size_t functions(const struct prompt *p)
-{
-    size_t n = 0;
-    for (const struct tool *t = p->tools; t != NULL; t = t->next)
-        n += is_function(t);
-    return n;
+    struct map allowed;
+    *n = *callable = 0;
+    if (!tools_allowed_init(p, &allowed))
+        return false;
+    for (const struct tool *t = p->tools; t != NULL; t = t->next) {
+        *n += tool_is_function(t);
+        *callable += tool_is_function(t) && tool_allowed(p, &allowed, t);
+    }
+    return true;
 }
 
 static bool write_name(struct prompt *p, struct out *o, const char *key, ctext space, ctext client, bool custom)
@@ -33,17 +36,15 @@ static bool write_function(struct prompt *p, const struct tool *t, struct out *o
     out_object(o, NULL);
     if (!write_name(p, o, "name", t->space, t->name, t->kind == TOOL_CUSTOM))
         return false;
-    if (t->description.n != 0)
-        out_text(o, "description", t->description);
+    ctext description = t->kind == TOOL_CUSTOM ? tool_free_text(p, t) : t->description;
+    if (description.n != 0)
+        out_text(o, "description", description);
     if (t->kind == TOOL_CUSTOM)
-        out_raw(o, "parametersJsonSchema",
-                CCP_SPAN(
-                    "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}"));
+        out_raw(o, "parametersJsonSchema", TOOL_FREE_TEXT_SCHEMA);
     else
         out_node(o, t->openapi ? "parameters" : "parametersJsonSchema", t->schema);
     out_end(o, '}');
-    if (t->cache)
-        prompt_drop(p, "cache_control");
+    prompt_drop_mark(p, t->cache);
     return true;
 }
 
@@ -64,7 +65,7 @@ static void write_hosted(struct prompt *p, struct out *o, bool beside)
 {
     bool searches = false;
     for (const struct tool *t = p->tools; t != NULL; t = t->next) {
-        if (is_function(t))
+        if (tool_is_function(t))
             continue;
         if (!keeps(p, t, beside)) {
             drop_tool(p, t);
@@ -79,6 +80,8 @@ static void write_hosted(struct prompt *p, struct out *o, bool beside)
             buf_add(o->b, CCP_SPAN(":"));
             buf_add(o->b, t->node->raw);
         } else {
+            static const char *const kept[] = {"type", "name", "cache_control", NULL};
+            tool_search_drop(p, t, kept); /* it takes none of the others' options */
             out_raw(o, "googleSearch", CCP_SPAN("{}"));
         }
         out_end(o, '}');
@@ -87,17 +90,20 @@ static void write_hosted(struct prompt *p, struct out *o, bool beside)
 
 static bool write_allowed(struct prompt *p, struct out *o)
 {
+    const struct tool *chosen = p->choice == CHOICE_NAMED ? tool_chosen(p) : NULL;
+    struct map allowed;
     if (p->choice != CHOICE_NAMED && p->allowed.n == 0)
         return true;
+    if (!tools_allowed_init(p, &allowed))
+        return false;
     out_array(o, "allowedFunctionNames");
-    bool ok = true;
-    if (p->choice == CHOICE_NAMED)
-        ok = write_name(p, o, NULL, p->choice_space, p->choice_name, false);
-    else
-        for (size_t i = 0; i < p->allowed.n && ok; i++)
-            ok = write_name(p, o, NULL, CCP_SPAN(""), p->allowed.v[i], false);
+    for (const struct tool *t = p->tools; t != NULL; t = t->next) {
+        bool named = tool_is_function(t) && (chosen != NULL ? t == chosen : tool_allowed(p, &allowed, t));
+        if (named && !write_name(p, o, NULL, t->space, t->name, t->kind == TOOL_CUSTOM))
+            return false;
+    }
     out_end(o, ']');
-    return ok;
+    return true;
 }
 
 /* Valid arguments are promised for all functions or none. */
@@ -108,19 +114,21 @@ static bool all_strict(struct prompt *p)
         all = all && t->kind != TOOL_CUSTOM && (t->kind != TOOL_FUNCTION || t->strict == YES);
         any = any || t->strict == YES;
     }
-    if (any && !all)
+    if (any && (p->to.compatible || !all))
         prompt_drop(p, "strict");
-    return all;
+    return all && !p->to.compatible;
 }
 
 /* AUTO takes no list of names; VALIDATED is AUTO with one. */
-static const char *mode(struct prompt *p)
+static const char *mode(struct prompt *p, size_t callable)
 {
+    if (callable == 0)
+        return "NONE";
     if (p->choice == CHOICE_ANY || p->choice == CHOICE_NAMED)
         return "ANY";
     if (p->choice == CHOICE_NONE)
         return "NONE";
-    if (p->allowed.n != 0 || (!p->to.compatible && all_strict(p)))
+    if (p->allowed.n != 0 || all_strict(p))
         return "VALIDATED";
     return p->choice == CHOICE_AUTO ? "AUTO" : NULL;
 }
@@ -128,28 +136,26 @@ static const char *mode(struct prompt *p)
 /* A choice that cannot be kept must not be forgotten. */
 static bool check_choice(struct prompt *p, size_t n)
 {
-    if (p->choice == CHOICE_ANY && n == 0)
+    if (p->choice == CHOICE_ANY && n == 0) /* n: functions that may be called */
         return prompt_fail(p, "%s: there is no function that could be called",
                            p->param_names[PARAM_TOOL_CHOICE] != NULL ? p->param_names[PARAM_TOOL_CHOICE]
                                                                      : "tool_choice");
-    for (const struct tool *t = p->tools; p->choice == CHOICE_NAMED && t != NULL; t = t->next)
-        if (is_function(t) && ccp_span_eq(t->name, p->choice_name) && ccp_span_eq(t->space, p->choice_space))
-            return true;
-    return p->choice != CHOICE_NAMED ||
+    const struct tool *chosen = p->choice == CHOICE_NAMED ? tool_chosen(p) : NULL;
+    return p->choice != CHOICE_NAMED || (chosen != NULL && tool_is_function(chosen)) ||
            prompt_fail(p, "%s: \"%.*s\" is no function that could be called",
                        p->param_names[PARAM_TOOL_CHOICE] != NULL ? p->param_names[PARAM_TOOL_CHOICE] : "tool_choice",
                        CCP_FMT(p->choice_name));
 }
 
-static bool write_choice(struct prompt *p, struct out *o)
+static bool write_choice(struct prompt *p, struct out *o, size_t callable)
 {
-    const char *word = mode(p);
+    const char *word = mode(p, callable);
     if (word == NULL)
         return true;
     out_object(o, "toolConfig");
     out_object(o, "functionCallingConfig");
     out_word(o, "mode", word);
-    if (p->choice != CHOICE_NONE && !write_allowed(p, o))
+    if (p->choice != CHOICE_NONE && callable != 0 && !write_allowed(p, o))
         return false;
     out_end(o, '}');
     out_end(o, '}');
@@ -158,9 +164,9 @@ static bool write_choice(struct prompt *p, struct out *o)
 
 bool gemini_write_tools(struct prompt *p, struct out *o)
 {
-    size_t n = functions(p), start = o->b->n;
+    size_t n, callable, start = o->b->n;
     bool comma = o->comma;
-    if (!check_choice(p, n))
+    if (!count_functions(p, &n, &callable) || !check_choice(p, callable))
         return false;
     out_array(o, "tools");
     size_t inside = o->b->n;
@@ -168,7 +174,7 @@ bool gemini_write_tools(struct prompt *p, struct out *o)
         out_object(o, NULL);
         out_array(o, "functionDeclarations");
         for (const struct tool *t = p->tools; t != NULL; t = t->next)
-            if (is_function(t) && !write_function(p, t, o))
+            if (tool_is_function(t) && !write_function(p, t, o))
                 return false;
         out_end(o, ']');
         out_end(o, '}');
@@ -180,5 +186,5 @@ bool gemini_write_tools(struct prompt *p, struct out *o)
         return true;
     }
     out_end(o, ']');
-    return n == 0 || write_choice(p, o);
+    return n == 0 || write_choice(p, o, callable);
 }

@@ -1,10 +1,10 @@
 /*
- * What a URL says about a medium: data URLs taken apart, and the type a name's ending suggests.
+ * Media: data URLs taken apart and put together, and the type a name's ending suggests.
  */
+#include <format/out.h>
 #include <format/prompt.h>
 
-/* Some encoders escape slashes in JSON; a medium type is the only place where that would be seen. */
-static ctext without_escaped_slash(struct prompt *p, ctext mime)
+ctext prompt_mime(struct prompt *p, ctext mime)
 {
     struct ccp_span plain = mime.n != 0 && memchr(mime.p, '\\', mime.n) != NULL ? prompt_plain(p, mime) : mime;
     for (size_t i = 0; i < plain.n; i++)
@@ -38,7 +38,7 @@ bool prompt_data_url(struct prompt *p, struct part *part, ctext url)
         return prompt_fail_at(p, part, "a data: URL must be \"data:<type>;base64,<data>\"");
     head.n = ccp_span_find(ccp_span_of(head.p, base64), ';');
     part->source = MEDIA_BASE64;
-    part->mime = without_escaped_slash(p, head);
+    part->mime = prompt_mime(p, head);
     part->data = ccp_span_skip(rest, comma + 1);
     return p->status == CCP_OK;
 }
@@ -60,4 +60,69 @@ ctext prompt_mime_of(ctext name)
             return ccp_span_z(known[i].mime);
     }
     return CCP_SPAN("");
+}
+
+static bool begins(ctext text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return text.n >= n && strncasecmp(text.p, prefix, n) == 0;
+}
+
+bool prompt_file_data(struct prompt *p, struct part *part, ctext data)
+{
+    bool address = begins(data, "http:") || begins(data, "https:");
+    if (begins(data, "data:") || address) {
+        if (!prompt_data_url(p, part, data))
+            return false;
+    } else {
+        part->source = MEDIA_BASE64;
+        part->data = data;
+    }
+    if (part->mime.n == 0)
+        part->mime = prompt_mime_of(part->title);
+    if (part->mime.n == 0)
+        part->mime = CCP_SPAN("application/pdf");
+    if (begins(part->mime, "image/"))
+        part->kind = PART_IMAGE;
+    else if (begins(part->mime, "audio/"))
+        part->kind = PART_AUDIO;
+    else if (begins(part->mime, "video/"))
+        part->kind = PART_VIDEO;
+    return true;
+}
+
+/* -- writing -- */
+
+void media_write_url(struct out *o, const char *key, const struct part *part)
+{
+    out_text_open(o, key);
+    if (part->source == MEDIA_BASE64) {
+        out_text_add(o, CCP_SPAN("data:"));
+        out_text_add(o, part->mime.n != 0 ? part->mime : CCP_SPAN("application/octet-stream"));
+        out_text_add(o, CCP_SPAN(";base64,"));
+    }
+    out_text_add(o, part->data);
+    out_text_close(o);
+}
+
+void media_write_text(struct out *o, const char *key, const struct part *part)
+{
+    out_text_open(o, key);
+    if (part->title.n != 0) {
+        out_text_add(o, part->title);
+        out_text_add(o, CCP_SPAN("\\n\\n"));
+    }
+    out_text_add(o, part->data);
+    out_text_close(o);
+}
+
+const char *media_audio_format(ctext mime)
+{
+    static const char *const known[][2] = {{"audio/wav", "wav"},     {"audio/x-wav", "wav"}, {"audio/wave", "wav"},
+                                           {"audio/mp3", "mp3"},     {"audio/mpeg", "mp3"},  {"audio/mpga", "mp3"},
+                                           {"audio/vnd.wave", "wav"}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (ccp_span_is(mime, known[i][0]))
+            return known[i][1];
+    return NULL;
 }

@@ -104,6 +104,15 @@ ctext names_wire(struct names *n, const struct name_rule *rule, ctext space, cte
     return entry != NULL ? entry->wire : (ctext){NULL, 0};
 }
 
+bool names_reserve(struct names *n, ctext wire)
+{
+    struct name *entry = CCP_FAULT("names.reserve") ? NULL : arena_alloc(n->a, sizeof(*entry));
+    if (entry == NULL)
+        return false;
+    *entry = (struct name){.client = wire, .space = CCP_SPAN(""), .wire = wire};
+    return map_put(&n->by_wire, wire, entry);
+}
+
 const struct name *names_client(const struct names *n, ctext wire)
 {
     return map_get(&n->by_wire, wire);

@@ -32,6 +32,8 @@ struct name_rule {
 
 /* The upstream name of a tool (defined, chosen or called in the history). p = NULL: no memory. */
 ctext names_wire(struct names *n, const struct name_rule *rule, ctext space, ctext client, bool custom);
+/* A wire name that means something else to this target: no client's name becomes it. False: no memory. */
+bool names_reserve(struct names *n, ctext wire);
 /* What came back; NULL = a name we never sent, to be given as it is. */
 const struct name *names_client(const struct names *n, ctext wire);
 

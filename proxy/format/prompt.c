@@ -76,6 +76,12 @@ void prompt_drop(struct prompt *p, const char *name)
     prompt_drop_span(p, ccp_span_z(name));
 }
 
+void prompt_drop_mark(struct prompt *p, bool marked)
+{
+    if (marked)
+        prompt_drop(p, p->from == CCP_FORMAT_ANTHROPIC ? "cache_control" : "prompt_cache_breakpoint");
+}
+
 struct turn *prompt_turn(struct prompt *p, enum role role, uint32_t message)
 {
     struct turn *t = CCP_FAULT("prompt.turn") ? NULL : arena_zalloc(p->a, sizeof(*t));

@@ -181,6 +181,7 @@ struct prompt {
     size_t dropped_count;
     enum ccp_status status; /* CCP_OK or the first failure */
     struct ccp_span error;
+    struct ccp_span code; /* of the failure, static: a word that the client's own software looks for, or empty */
 };
 
 /* `names` from names_new; it outlives the prompt, since answers need it. */
@@ -201,6 +202,9 @@ static inline bool prompt_drops_full(const struct prompt *p)
 }
 void prompt_drop_span(struct prompt *p, struct ccp_span name);
 
+/* Notes that a cache breakpoint stays behind, if there is one. */
+void prompt_drop_mark(struct prompt *p, bool marked);
+
 /* -- for readers; NULL = refused and noted -- */
 struct turn *prompt_turn(struct prompt *p, enum role role, uint32_t message); /* appends */
 struct part *prompt_part(struct prompt *p, struct turn *turn, enum part_kind kind, uint32_t index);
@@ -218,8 +222,14 @@ struct ccp_span prompt_plain(struct prompt *p, ctext text);
 bool prompt_data_url(struct prompt *p, struct part *part, ctext url);
 /* "image/png" from a URL's or file name's ending, or empty. */
 ctext prompt_mime_of(ctext name);
+/* OpenAI's file_data, in both of its formats: a data: URL by the book, but plain base64 and web addresses are sent,
+ * too. The part becomes what its type says. False: noted. */
+bool prompt_file_data(struct prompt *p, struct part *part, ctext data);
+/* A medium's type without the escapes that some encoders put before a slash; empty when it is no plain word. */
+ctext prompt_mime(struct prompt *p, ctext mime);
 
 /* After reading: makes the conversation canonical, whatever format it came from.
+ *  - no two tools have one name, and no two calls one id: repeated ids get another one, always the same
  *  - neighbouring assistant turns become one; with `alternate` (the target wants it) neighbouring user turns, too
  *  - RESULT parts stand in the user turn right after their calls, first in it, in the calls' order, with `name` set
  *  - a call without a result gets one that says so (listed as "tool_result"); a result without a call becomes text
@@ -245,12 +255,24 @@ ctext prompt_system_text(struct prompt *p);
 /* Is this text block the billing line that one vendor's client puts in front (wire reference F.12)? */
 bool prompt_attribution(ctext text);
 bool prompt_only_text(const struct part *first); /* a list of TEXT (and REFUSAL) parts, or empty */
+/* The client's user id if it has at most `max` bytes, else a hash of it, which is listed; empty: it gave none. p =
+ * NULL: no memory (noted). */
+ctext prompt_user(struct prompt *p, size_t max);
+
+/* Media (media.c) */
+struct out;
+void media_write_url(struct out *o, const char *key, const struct part *part);  /* a data: URL, or the URL it came by */
+void media_write_text(struct out *o, const char *key, const struct part *part); /* MEDIA_TEXT under its title */
+const char *media_audio_format(ctext mime); /* OpenAI's word for it, "wav" or "mp3"; NULL: it takes no other */
 
 /* Thinking depth, both ways (wire reference F.5). */
 enum effort effort_of(ctext word);      /* "high"; EFFORT_UNSET when unknown */
 const char *effort_word(enum effort e); /* "high" */
 enum effort effort_of_budget(int64_t budget);
 int64_t effort_budget(enum effort e); /* tokens; 0 for NONE and UNSET */
+
+/* What asks for JSON in words. OpenAI's JSON mode wants that word somewhere, too. */
+#define PROMPT_JSON_HINT CCP_SPAN("Answer with one valid JSON object and nothing else.")
 
 /* Integer value of a number node; false when it is none or does not fit. 1e3 and 5.0 count as integers. */
 bool prompt_int(const struct ccp_json *node, int64_t *out);

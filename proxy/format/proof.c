@@ -3,6 +3,7 @@
  */
 #include <base/fault.h>
 #include <format/proof.h>
+#include <wire/base64.h>
 
 static const char wide[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -92,37 +93,6 @@ void proof_write(struct out *o, const char *key, const struct proof *proof, enum
     out_text_close(o);
 }
 
-static int digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Either alphabet, padding optional. p = NULL: refused; n = 0 with p set: not base64. */
-static struct ccp_span decode(struct prompt *p, struct ccp_span text)
-{
-    char *out = CCP_FAULT("proof.decode") ? NULL : arena_alloc(p->a, text.n * 3 / 4 + 4);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t n = 0;
-    while (text.n != 0 && text.p[text.n - 1] == '=')
-        text.n--;
-    for (size_t i = 0; out != NULL && i < text.n; i++) {
-        int value = digit(text.p[i]);
-        if (value < 0)
-            return ccp_span_of(out, 0);
-        bits = bits << 6 | (uint32_t)value;
-        if ((have += 6) >= 8)
-            out[n++] = (char)(bits >> (have -= 8));
-    }
-    return ccp_span_of(out, n);
-}
-
 /* The payload was a ctext and goes back into a string as it is: it must still be one. */
 static bool is_ctext(struct ccp_span text)
 {
@@ -130,10 +100,17 @@ static bool is_ctext(struct ccp_span text)
         unsigned char c = (unsigned char)text.p[i];
         if (c < 0x20 || c > 0x7e || c == '"')
             return false;
-        if (c == '\\' && (++i == text.n || strchr("/bfnrt\\\"", text.p[i]) == NULL))
+        if (c == '\\' && (++i == text.n || memchr("/bfnrt\\\"", text.p[i], 8) == NULL))
             return false;
     }
     return true;
+}
+
+/* Empty: it was no base64. False: no memory (noted). */
+static bool decode(struct prompt *p, struct ccp_span text, struct ccp_span *bytes)
+{
+    *bytes = CCP_SPAN("");
+    return base64_decode(p->a, text, bytes) != CCP_OVERLOADED || prompt_no_memory(p);
 }
 
 /* A wrapped text that is broken is no proof of anybody: NONE. */
@@ -141,12 +118,13 @@ static bool unwrap(struct prompt *p, struct proof *proof, struct ccp_span text)
 {
     text = ccp_span_skip(text, MARK.n);
     size_t dot = ccp_span_find(text, '.');
-    struct ccp_span inner = decode(p, ccp_span_skip(text, dot + 1));
+    struct ccp_span inner;
     *proof = (struct proof){PROOF_NONE, CCP_SPAN(""), CCP_SPAN("")};
-    if (inner.p == NULL)
-        return prompt_no_memory(p);
+    if (!decode(p, ccp_span_skip(text, dot + 1), &inner))
+        return false;
     const char *letter = inner.n != 0 ? strchr(letters + 1, inner.p[0]) : NULL;
-    if (dot == 0 || dot == text.n || letter == NULL || *letter == '\0' || !is_ctext(ccp_span_skip(inner, 1)))
+    if (dot == 0 || dot == text.n || letter == NULL || *letter == '\0' || !is_ctext(ccp_span_of(text.p, dot)) ||
+        !is_ctext(ccp_span_skip(inner, 1)))
         return true;
     *proof = (struct proof){(enum proof_kind)(letter - letters), ccp_span_of(text.p, dot), ccp_span_skip(inner, 1)};
     return true;
@@ -158,9 +136,9 @@ bool proof_read(struct prompt *p, struct proof *proof, enum proof_kind native, c
     *proof = (struct proof){text.n != 0 ? native : PROOF_NONE, CCP_SPAN(""), text};
     /* "ccp1." in base64 begins with these letters whatever follows. */
     if (native == PROOF_THOUGHT && ccp_span_starts(text, CCP_SPAN("Y2NwMS"))) {
-        wrapped = decode(p, text);
-        if (wrapped.p == NULL)
-            return prompt_no_memory(p);
+        struct ccp_span plain = prompt_plain(p, text); /* slashes may be escaped */
+        if (plain.p == NULL || !decode(p, plain, &wrapped))
+            return false;
     }
     return ccp_span_starts(wrapped, MARK) ? unwrap(p, proof, wrapped) : true;
 }

@@ -21,7 +21,7 @@ const struct field responses_fields[] = {
     {"include", PARAM_INCLUDE, FIELD_CODE, "encrypted reasoning is asked for with reasoning"},
     {"client_metadata", PARAM_CLIENT_METADATA, FIELD_MOVE, NULL},
     {"reasoning", PARAM_REASONING, FIELD_CODE, "nearest effort the model takes; summary when thinking is to be seen"},
-    {"text.format", PARAM_OUTPUT, FIELD_CODE, NULL},
+    {"text.format", PARAM_OUTPUT, FIELD_CODE, "JSON without a schema is asked for in the input, too"},
     {"text.verbosity", PARAM_VERBOSITY, FIELD_MOVE, NULL},
     {"tools", PARAM_TOOLS, FIELD_CODE, "strict is false unless asked for; foreign hosted tools are dropped"},
     {"tool_choice", PARAM_TOOL_CHOICE, FIELD_CODE, NULL},

@@ -69,19 +69,6 @@ static bool read_image(const struct place *at, const struct ccp_json *node)
     return url != NULL ? prompt_data_url(at->p, part, prompt_ctext(url)) : file_id(part, id);
 }
 
-/* file_data is a data: URL, or the base64 text alone. */
-static bool read_file_data(struct prompt *p, struct part *part, ctext data)
-{
-    if (data.n >= 5 && strncasecmp(data.p, "data:", 5) == 0)
-        return prompt_data_url(p, part, data);
-    part->source = MEDIA_BASE64;
-    part->data = data;
-    part->mime = prompt_mime_of(part->title);
-    if (part->mime.n == 0)
-        part->mime = CCP_SPAN("application/pdf");
-    return true;
-}
-
 static bool read_file(const struct place *at, const struct ccp_json *node)
 {
     const struct ccp_json *data = text_of(node, "file_data"), *url = text_of(node, "file_url");
@@ -93,7 +80,7 @@ static bool read_file(const struct place *at, const struct ccp_json *node)
         return false;
     part->title = prompt_ctext(ccp_json_get(node, "filename"));
     if (data != NULL)
-        return read_file_data(at->p, part, prompt_ctext(data));
+        return prompt_file_data(at->p, part, prompt_ctext(data));
     return url != NULL ? prompt_data_url(at->p, part, prompt_ctext(url)) : file_id(part, id);
 }
 

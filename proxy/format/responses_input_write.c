@@ -24,16 +24,6 @@ static void write_text(struct out *o, const char *type, const char *key, ctext t
     out_end(o, '}');
 }
 
-static void write_data_url(struct out *o, const char *key, const struct part *part)
-{
-    out_text_open(o, key);
-    out_text_add(o, CCP_SPAN("data:"));
-    out_text_add(o, part->mime.n != 0 ? part->mime : CCP_SPAN("application/octet-stream"));
-    out_text_add(o, CCP_SPAN(";base64,"));
-    out_text_add(o, part->data);
-    out_text_close(o);
-}
-
 static bool write_file_id(struct prompt *p, struct out *o, const struct part *part)
 {
     if (!same_format(p))
@@ -53,21 +43,9 @@ static bool write_image(struct prompt *p, struct out *o, const struct part *part
     else if (part->source == MEDIA_URL)
         out_text(o, "image_url", part->data);
     else
-        write_data_url(o, "image_url", part);
+        media_write_url(o, "image_url", part);
     out_end(o, '}');
     return ok;
-}
-
-static void write_text_document(struct out *o, const char *type, const struct part *part)
-{
-    out_object(o, NULL);
-    out_word(o, "type", type);
-    out_text_open(o, "text");
-    out_text_add(o, part->title);
-    out_text_add(o, part->title.n != 0 ? CCP_SPAN("\\n\\n") : CCP_SPAN(""));
-    out_text_add(o, part->data);
-    out_text_close(o);
-    out_end(o, '}');
 }
 
 static ctext file_name(const struct part *part)
@@ -83,7 +61,10 @@ static bool write_document(struct prompt *p, struct out *o, const struct part *p
 {
     bool ok = true;
     if (part->source == MEDIA_TEXT) {
-        write_text_document(o, "input_text", part);
+        out_object(o, NULL);
+        out_word(o, "type", "input_text");
+        media_write_text(o, "text", part);
+        out_end(o, '}');
         return true;
     }
     out_object(o, NULL);
@@ -94,28 +75,15 @@ static bool write_document(struct prompt *p, struct out *o, const struct part *p
         out_text(o, "file_url", part->data);
     } else {
         out_text(o, "filename", file_name(part));
-        write_data_url(o, "file_data", part);
+        media_write_url(o, "file_data", part);
     }
     out_end(o, '}');
     return ok;
 }
 
-static const char *audio_format(ctext mime)
-{
-    static const char *const known[][2] = {{"audio/wav", "wav"},
-                                           {"audio/x-wav", "wav"},
-                                           {"audio/wave", "wav"},
-                                           {"audio/mp3", "mp3"},
-                                           {"audio/mpeg", "mp3"}};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (ccp_span_is(mime, known[i][0]))
-            return known[i][1];
-    return NULL;
-}
-
 static bool write_audio(struct prompt *p, struct out *o, const struct part *part)
 {
-    const char *format = audio_format(part->mime);
+    const char *format = media_audio_format(part->mime);
     if (part->source != MEDIA_BASE64 || format == NULL)
         return prompt_fail_at(p, part, "audio must be inline wav or mp3 for this provider");
     out_object(o, NULL);
@@ -206,6 +174,10 @@ static bool write_result(struct prompt *p, struct out *o, const struct part *par
     ctext id = prompt_call_id(p, part->id, 64);
     if (id.p == NULL)
         return false;
+    if (part->failed && p->from == CCP_FORMAT_ANTHROPIC)
+        prompt_drop(p, "is_error");
+    for (const struct part *inner = part->parts; inner != NULL; inner = inner->next)
+        prompt_drop_mark(p, inner->cache);
     out_object(o, NULL);
     out_word(o, "type", part->custom ? "custom_tool_call_output" : "function_call_output");
     out_text(o, "call_id", id);
@@ -273,6 +245,7 @@ static bool write_turn(struct prompt *p, struct out *o, const struct turn *t)
     for (const struct part *part = t->parts; part != NULL; part = part->next) {
         if (part->kind == PART_TEXT && t->role <= ROLE_DEVELOPER && prompt_attribution(part->text))
             continue;
+        prompt_drop_mark(p, part->cache);
         const char *wanted = is_content(part) ? role_of(t, part) : NULL;
         if (wanted == NULL || role == NULL || strcmp(role, wanted) != 0)
             close_message(o, &role);
@@ -293,14 +266,24 @@ static const struct turn *after_system(const struct prompt *p)
     return t;
 }
 
+/* This output is refused unless the input itself speaks of JSON: what the instructions say does not count. */
+static void write_json_hint(struct out *o)
+{
+    open_message(o, "developer");
+    write_text(o, "input_text", "text", PROMPT_JSON_HINT);
+    out_end(o, ']');
+    out_end(o, '}');
+}
+
 /* The system text in front, joined with blank lines. */
-static void write_instructions(struct out *o, const struct turn *from, const struct turn *to)
+static void write_instructions(struct prompt *p, struct out *o, const struct turn *from, const struct turn *to)
 {
     bool any = false;
     for (; from != to; from = from->next)
         for (const struct part *part = from->parts; part != NULL; part = part->next) {
             if (prompt_attribution(part->text))
                 continue;
+            prompt_drop_mark(p, part->cache);
             if (!any)
                 out_text_open(o, "instructions");
             else
@@ -317,8 +300,10 @@ bool responses_input_write(struct prompt *p, struct out *o)
     const struct turn *first = after_system(p);
     if (first == NULL)
         first = p->turns; /* a request needs input: system text alone is that */
-    write_instructions(o, p->turns, first);
+    write_instructions(p, o, p->turns, first);
     out_array(o, "input");
+    if (p->output.kind == OUTPUT_JSON && !same_format(p))
+        write_json_hint(o);
     for (const struct turn *t = first; t != NULL; t = t->next)
         if (!write_turn(p, o, t))
             return false;

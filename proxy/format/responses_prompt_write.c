@@ -18,6 +18,15 @@ static void drop_param(struct prompt *p, enum param param, const char *otherwise
 
 /* -- parameters -- */
 
+/* 1e3 and 5.0 are whole numbers, too, but not to this API. */
+static bool only_digits(struct ccp_span number)
+{
+    size_t n = 0;
+    while (n < number.n && number.p[n] >= '0' && number.p[n] <= '9')
+        n++;
+    return n == number.n;
+}
+
 static bool fit_output(struct prompt *p)
 {
     const struct ccp_json *node = p->params[PARAM_MAX_TOKENS];
@@ -29,27 +38,23 @@ static bool fit_output(struct prompt *p)
     fits = wanted < LEAST_OUTPUT ? LEAST_OUTPUT : wanted;
     if (p->to.max_output >= LEAST_OUTPUT && fits > p->to.max_output)
         fits = p->to.max_output;
-    if (fits == wanted)
+    if (fits != wanted)
+        drop_param(p, PARAM_MAX_TOKENS, "max_output_tokens");
+    else if (only_digits(node->raw))
         return true;
-    drop_param(p, PARAM_MAX_TOKENS, "max_output_tokens");
     struct ccp_span text =
         CCP_FAULT("responses.output") ? (struct ccp_span){NULL, 0} : arena_printf(p->a, "%lld", (long long)fits);
     p->params[PARAM_MAX_TOKENS] = text.p != NULL ? json_raw(p->a, text) : NULL;
     return p->params[PARAM_MAX_TOKENS] != NULL || prompt_no_memory(p);
 }
 
-/* An id that is too long goes up as a hash of itself, always the same. */
 static bool fit_user(struct prompt *p)
 {
     const struct ccp_json *node = p->params[PARAM_USER];
-    ctext user = prompt_ctext(node);
-    if (node == NULL || (node->type == CCP_JSON_STRING && user.n <= LONGEST_USER))
-        return true;
-    struct ccp_span text = CCP_FAULT("responses.user") ? (struct ccp_span){NULL, 0}
-                                                       : arena_printf(p->a, "\"user_%016llx%016llx\"",
-                                                                      (unsigned long long)map_hash(1, node->raw),
-                                                                      (unsigned long long)map_hash(2, node->raw));
-    p->params[PARAM_USER] = text.p != NULL ? json_raw(p->a, text) : NULL;
+    ctext user = node != NULL ? prompt_user(p, LONGEST_USER) : CCP_SPAN("");
+    if (user.n == 0 || user.p == ccp_json_inner(node).p)
+        return user.p != NULL;
+    p->params[PARAM_USER] = CCP_FAULT("responses.user") ? NULL : json_new_string(p->a, user);
     return p->params[PARAM_USER] != NULL || prompt_no_memory(p);
 }
 
@@ -80,12 +85,21 @@ static void write_tier(struct prompt *p, struct out *o)
     drop_param(p, PARAM_SERVICE_TIER, "service_tier");
 }
 
+/* 1 is what these models do anyway: leaving it out changes nothing. */
+static void drop_sampling(struct prompt *p, enum param param, const char *otherwise)
+{
+    int64_t value;
+    if (p->params[param] != NULL && !(prompt_int(p->params[param], &value) && value == 1))
+        drop_param(p, param, otherwise);
+    p->params[param] = NULL;
+}
+
 static bool write_params(struct prompt *p, struct out *o, const struct responses_model *m)
 {
-    if (m->reasons && p->params[PARAM_TEMPERATURE] != NULL)
-        drop_param(p, PARAM_TEMPERATURE, "temperature");
-    if (m->reasons && p->params[PARAM_TOP_P] != NULL)
-        drop_param(p, PARAM_TOP_P, "top_p");
+    if (m->reasons) {
+        drop_sampling(p, PARAM_TEMPERATURE, "temperature");
+        drop_sampling(p, PARAM_TOP_P, "top_p");
+    }
     if (!fit_output(p) || !fit_user(p))
         return false;
     if (p->to.compatible)

@@ -2,6 +2,7 @@
  * Reading the tools of a Responses request and the choice among them (wire reference C.3, F.3).
  */
 #include <base/fault.h>
+#include <format/fields.h>
 #include <format/responses.h>
 
 static bool web_search(const struct ccp_json *type)
@@ -36,8 +37,9 @@ static bool read_function(struct prompt *p, const struct ccp_json *node, ctext s
     tool->schema = kind == TOOL_FUNCTION && schema != NULL && schema->type == CCP_JSON_OBJECT ? schema : NULL;
     tool->strict = tri_of(ccp_json_get(node, "strict"));
     tool->node = node;
-    responses_drop_member(p, node, "output_schema", "tools.output_schema");
-    responses_drop_member(p, node, "defer_loading", "tools.defer_loading");
+    static const char *const known[] = {"type", "name", "description", "parameters", "strict", "format", NULL};
+    if (p->to.format != p->from)
+        fields_drop_rest(p, node, "tools.", known);
     return true;
 }
 

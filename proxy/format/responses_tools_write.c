@@ -4,6 +4,7 @@
 #include <format/names.h>
 #include <format/responses.h>
 #include <format/schema.h>
+#include <format/tools.h>
 
 static const struct name_rule rule = {.max = 64};
 
@@ -65,9 +66,12 @@ static void write_format(struct out *o, const struct ccp_json *node)
 /* Each vendor says the same of a search with slightly other words. */
 static void write_search(struct prompt *p, struct out *o, const struct tool *t)
 {
+    static const char *const kept[] = {"type",          "name",    "allowed_domains",     "cache_control",
+                                       "user_location", "filters", "search_context_size", NULL};
     const struct ccp_json *filters = ccp_json_get(t->node, "filters"), *place = ccp_json_get(t->node, "user_location");
     const struct ccp_json *domains = ccp_json_get(t->node, "allowed_domains");
     const struct ccp_json *nested = ccp_json_get(place, "approximate");
+    tool_search_drop(p, t, kept);
     out_word(o, "type", "web_search");
     if (filters != NULL && filters->type == CCP_JSON_OBJECT) {
         out_node(o, "filters", filters);
@@ -89,8 +93,6 @@ static void write_search(struct prompt *p, struct out *o, const struct tool *t)
     } else if (place != NULL && place->type == CCP_JSON_OBJECT) {
         out_node(o, "user_location", place);
     }
-    responses_drop_member(p, t->node, "blocked_domains", "tools.blocked_domains");
-    responses_drop_member(p, t->node, "max_uses", "tools.max_uses");
 }
 
 static bool write_tool(struct prompt *p, struct out *o, const struct tool *t)
@@ -138,36 +140,32 @@ static bool write_chosen(struct prompt *p, struct out *o, const char *key, const
 
 static bool write_named(struct prompt *p, struct out *o)
 {
-    const struct tool *t = p->tools;
-    while (t != NULL && !(ccp_span_eq(t->name, p->choice_name) &&
-                          (p->choice_space.n == 0 || ccp_span_eq(t->space, p->choice_space))))
-        t = t->next;
+    const struct tool *t = tool_chosen(p);
     if (t != NULL && !usable(p, t))
         return prompt_fail(p, "tool_choice: this provider has no hosted tool %.*s", CCP_FMT(t->name));
     return write_chosen(p, o, "tool_choice", t, p->choice_space, p->choice_name);
 }
 
-static bool write_allowed(struct prompt *p, struct out *o)
+static bool write_allowed(struct prompt *p, struct out *o, const struct map *allowed)
 {
-    struct map by_name;
-    map_init(&by_name, p->a);
-    for (struct tool *t = p->tools; t != NULL; t = t->next)
-        if (map_get(&by_name, t->name) == NULL && !map_put(&by_name, t->name, t))
-            return prompt_no_memory(p);
     out_object(o, "tool_choice");
     out_word(o, "type", "allowed_tools");
     out_word(o, "mode", p->choice == CHOICE_ANY ? "required" : "auto");
     out_array(o, "tools");
-    for (size_t i = 0; i < p->allowed.n; i++) {
-        const struct tool *t = map_get(&by_name, p->allowed.v[i]);
-        if (t != NULL && !usable(p, t))
-            continue;
-        if (!write_chosen(p, o, NULL, t, CCP_SPAN(""), p->allowed.v[i]))
+    for (const struct tool *t = p->tools; t != NULL; t = t->next)
+        if (usable(p, t) && tool_allowed(p, allowed, t) && !write_chosen(p, o, NULL, t, t->space, t->name))
             return false;
-    }
     out_end(o, ']');
     out_end(o, '}');
     return true;
+}
+
+static size_t callable(const struct prompt *p, const struct map *allowed)
+{
+    size_t n = 0;
+    for (const struct tool *t = p->tools; t != NULL; t = t->next)
+        n += usable(p, t) && tool_allowed(p, allowed, t);
+    return n;
 }
 
 static bool write_choice(struct prompt *p, struct out *o)
@@ -175,10 +173,16 @@ static bool write_choice(struct prompt *p, struct out *o)
     static const char *const words[] = {[CHOICE_AUTO] = "auto", [CHOICE_ANY] = "required", [CHOICE_NONE] = "none"};
     if (p->choice == CHOICE_NAMED)
         return write_named(p, o);
-    if (p->allowed.n != 0 && p->choice != CHOICE_NONE)
-        return write_allowed(p, o);
-    if (p->choice != CHOICE_UNSET)
-        out_word(o, "tool_choice", words[p->choice]);
+    struct map allowed;
+    if (!tools_allowed_init(p, &allowed))
+        return false;
+    size_t n = callable(p, &allowed);
+    if (n == 0 && p->choice == CHOICE_ANY)
+        return prompt_fail(p, "tool_choice: there is no tool that this provider could call");
+    if (n != 0 && p->allowed.n != 0 && p->choice != CHOICE_NONE)
+        return write_allowed(p, o, &allowed);
+    if (n == 0 || p->choice != CHOICE_UNSET)
+        out_word(o, "tool_choice", n == 0 ? "none" : words[p->choice]);
     return true;
 }
 

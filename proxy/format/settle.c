@@ -3,10 +3,12 @@
  *
  * Nearly every result stands where it belongs already and only learns its call's name. For the rest calls are found by
  * id through a map, so it stays linear in the number of parts. Ids may repeat in a long history (some servers
- * count from zero in every turn); a result belongs to the latest call of its id that has none yet.
+ * count from zero in every turn); a result belongs to the latest call of its id that has none yet. In the end no two
+ * calls have one id: Anthropic refuses a conversation where they do.
  */
 #include <base/fault.h>
 #include <format/proof.h>
+#include <format/tools.h>
 
 /* -- empty parts and turns -- */
 
@@ -266,6 +268,54 @@ static bool place_results(struct prompt *p)
     return true;
 }
 
+/* -- repeated ids -- */
+
+/* How often an id was seen. */
+struct seen {
+    uint32_t times;
+};
+
+static bool see(struct prompt *p, struct map *ids, ctext id)
+{
+    struct seen *s = CCP_FAULT("settle.id") ? NULL : arena_zalloc(p->a, sizeof(*s));
+    return (s != NULL && map_put(ids, id, s)) || prompt_no_memory(p);
+}
+
+/* "call_0" -> "call_0_2": what came before decides alone, so that it stays when the conversation grows. */
+static bool rename_call(struct prompt *p, struct map *ids, struct seen *s, struct part *call, struct part *result)
+{
+    ctext id;
+    do {
+        id = CCP_FAULT("settle.rename") ? (ctext){NULL, 0}
+                                        : arena_printf(p->a, "%.*s_%u", CCP_FMT(call->id), (unsigned)++s->times + 1);
+        if (id.p == NULL)
+            return prompt_no_memory(p);
+    } while (map_get(ids, id) != NULL);
+    if (result != NULL && result->kind == PART_RESULT && ccp_span_eq(result->id, call->id))
+        result->id = id;
+    call->id = id;
+    return see(p, ids, id);
+}
+
+/* Results stand in the order of their calls by now. */
+static bool tell_apart(struct prompt *p)
+{
+    struct map ids;
+    map_init(&ids, p->a);
+    for (struct turn *t = p->turns; t != NULL; t = t->next) {
+        struct part *result = t->next != NULL ? t->next->parts : NULL;
+        for (struct part *part = t->role == ROLE_ASSISTANT ? t->parts : NULL; part != NULL; part = part->next) {
+            if (part->kind != PART_CALL)
+                continue;
+            struct seen *s = map_get(&ids, part->id);
+            if (!(s == NULL ? see(p, &ids, part->id) : rename_call(p, &ids, s, part, result)))
+                return false;
+            result = result != NULL ? result->next : NULL;
+        }
+    }
+    return true;
+}
+
 bool prompt_settle(struct prompt *p, bool alternate)
 {
     bool moved;
@@ -274,7 +324,7 @@ bool prompt_settle(struct prompt *p, bool alternate)
             proof_attach(t);
     prune(p);
     merge(p, alternate);
-    if (!pair(p, &moved))
+    if (!tools_settle(p) || !pair(p, &moved))
         return false;
     if (moved) {
         if (!place_results(p))
@@ -282,5 +332,5 @@ bool prompt_settle(struct prompt *p, bool alternate)
         prune(p);
         merge(p, alternate);
     }
-    return p->status == CCP_OK;
+    return tell_apart(p) && p->status == CCP_OK;
 }

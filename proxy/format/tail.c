@@ -99,7 +99,7 @@ static bool is_error(const struct format_tail *t)
            has(t, "\"type\": \"error\"");
 }
 
-bool format_tail_complete(const struct format_tail *t)
+bool format_tail_ended(const struct format_tail *t)
 {
     switch (t->format) {
     case CCP_FORMAT_ANTHROPIC:
@@ -108,8 +108,15 @@ bool format_tail_complete(const struct format_tail *t)
         return t->finish_seen || is_error(t) || has(t, "[DONE]") || has(t, "event: response.completed") ||
                has(t, "event: response.incomplete") || has(t, "event: response.failed");
     case CCP_FORMAT_OPENAI_CHAT:
-        return has(t, "[DONE]") || has(t, "\"error\"") || t->finish_seen;
+        return has(t, "[DONE]") || has(t, "\"error\"");
     default:
-        return t->any;
+        return false;
     }
+}
+
+bool format_tail_complete(const struct format_tail *t)
+{
+    bool unmarked = t->format == CCP_FORMAT_OPENAI_CHAT ? t->finish_seen : t->any;
+    bool marked = t->format == CCP_FORMAT_ANTHROPIC || t->format == CCP_FORMAT_OPENAI_RESPONSES;
+    return format_tail_ended(t) || (!marked && unmarked);
 }

@@ -16,7 +16,7 @@ struct answer_from {
     enum ccp_format format;
     struct ccp_span provider; /* tag of proofs */
     const struct names *names;
-    bool stream; /* upstream answers with an event stream */
+    bool stream; /* upstream says it answers with an event stream; the first bytes decide */
 };
 
 struct translation {
@@ -33,7 +33,9 @@ struct translation {
     size_t max;
     struct ccp_buf out;     /* what the client gets next; the caller takes and empties it */
     bool begun;             /* the client has seen something of a stream */
-    bool done, broken;      /* the answer ended well; it ended with an error, which a stream has been told */
+    bool seen;              /* the first bytes, and so whether upstream streams (source.stream) */
+    bool done, broken;      /* the answer ended well; it ended with an error */
+    bool told;              /* which a stream has been told */
     struct failure failure; /* why it is broken; its texts live in `kept` */
     struct arena kept;
 };
@@ -48,7 +50,7 @@ bool translation_feed(struct translation *t, struct ccp_span bytes);
 /* Upstream's end. `why` is set when the transport failed. Afterwards done or broken is set; when a client that does not
  * stream gets a whole answer, it is in t->out now. */
 bool translation_finish(struct translation *t, const struct failure *why);
-/* Ends the client's stream with an error in its grammar. */
+/* Ends the client's stream with an error in its grammar, unless it has ended. False: there is no memory for it. */
 bool translation_fail(struct translation *t, const struct failure *why);
 
 /* Reads an upstream's error answer, whatever its shape (JSON of any vendor, an array around it, text, HTML).

@@ -40,15 +40,16 @@ bool translate_request(struct prompt *p, const struct ccp_json *root, struct ccp
 
 /* -- answers -- */
 
-static bool keep_failure(struct translation *t, const struct failure *f)
+static void keep_failure(struct translation *t, const struct failure *f)
 {
+    if (t->broken)
+        return;
     t->broken = true;
     t->failure = *f;
     t->failure.message = arena_dup(&t->kept, f->message);
     t->failure.code = arena_dup(&t->kept, f->code);
     if (t->failure.message.p == NULL || t->failure.code.p == NULL)
         t->failure.message = t->failure.code = CCP_SPAN("");
-    return true;
 }
 
 /* Half an event never stays: pieces of it that memory had room for would look like a whole one. Nor does anything come
@@ -73,6 +74,7 @@ static bool take(void *self, const struct delta *d)
         keep_failure(t, d->failure);
     bool ok = t->stream ? write_delta(t, d) : collect_put(&t->collect, d);
     t->done = t->done || (ok && d->type == DELTA_STOP);
+    t->told = t->told || (ok && d->type == DELTA_ERROR);
     return ok;
 }
 
@@ -119,10 +121,13 @@ void translation_release(struct translation *t)
 /* The deltas stopped without an end of their own: memory, or the answer that is collected grew too large. */
 static bool check(struct translation *t)
 {
+    static const struct failure memory = {.kind = FAILURE_OVERLOADED,
+                                          .message = CCP_LIT("out of memory for this answer")},
+                                size = {.kind = FAILURE_GARBLED,
+                                        .message = CCP_LIT("the answer is larger than upstream.max_event_bytes")};
     if (!t->deltas.failed || t->broken)
         return true;
-    return translation_fail(
-        t, &(struct failure){.kind = FAILURE_OVERLOADED, .message = CCP_SPAN("out of memory for this answer")});
+    return translation_fail(t, t->collect.full ? &size : &memory);
 }
 
 static bool on_event(void *arg, const struct sse_event *event)
@@ -150,14 +155,33 @@ static void too_large(struct translation *t)
     delta_garbled(&t->deltas, "an event of the upstream's stream is larger than upstream.max_event_bytes");
 }
 
+/* Whether this is a stream is seen at its first byte that is no white space: heads have been wrong about it. JSON and
+ * the fields of events never begin alike; what begins like neither is what its head says. */
+static struct ccp_span look(struct translation *t, struct ccp_span bytes)
+{
+    while (!t->seen && bytes.n != 0 && memchr(" \t\r\n\xef\xbb\xbf", bytes.p[0], 7) != NULL)
+        bytes = ccp_span_skip(bytes, 1);
+    if (t->seen || bytes.n == 0)
+        return bytes;
+    t->seen = true;
+    if (bytes.p[0] == '{' || bytes.p[0] == '[')
+        t->source.stream = false;
+    else if (memchr("deir:", bytes.p[0], 5) != NULL)
+        t->source.stream = true;
+    return bytes;
+}
+
 bool translation_feed(struct translation *t, struct ccp_span bytes)
 {
     if (delta_over(&t->deltas))
         return true;
+    bytes = look(t, bytes);
     if (!t->source.stream) {
-        if (!buf_add(&t->whole_in, bytes))
+        if (bytes.n <= t->whole_in.max - t->whole_in.n)
+            t->deltas.failed = !buf_add(&t->whole_in, bytes);
+        else
             delta_garbled(&t->deltas, "the upstream's answer is larger than upstream.max_event_bytes");
-        return true;
+        return check(t);
     }
     if (sse_read(&t->sse, bytes, on_event, t) == SSE_TOO_LARGE)
         too_large(t);
@@ -171,6 +195,8 @@ static void read_whole(struct translation *t)
     enum ccp_status status = json_parse(t->scratch, buf_span(&t->whole_in), &root, &error);
     if (status == CCP_OVERLOADED) {
         t->deltas.failed = true;
+    } else if (t->whole_in.n == 0) {
+        delta_garbled(&t->deltas, "the upstream's answer is empty");
     } else if (status != CCP_OK) {
         delta_garbled(&t->deltas, "the upstream's answer is not valid JSON");
     } else if (failure_in_body(root)) {
@@ -207,7 +233,7 @@ bool translation_finish(struct translation *t, const struct failure *why)
 
 bool translation_fail(struct translation *t, const struct failure *why)
 {
-    if (t->done || t->broken)
+    if (t->done || t->told)
         return true;
     t->deltas.failed = true;
     return take(t, &(struct delta){.type = DELTA_ERROR, .failure = why});

@@ -17,6 +17,7 @@
 struct answer_to {
     struct ccp_span model;      /* the client's own name for it: what answers say */
     struct ccp_span request_id; /* plain text; ids of answers are made from it when upstream sent none */
+    struct ccp_span whole_id;   /* the same as logs and heads name it; errors tell it. Empty: request_id is it */
     uint64_t created;           /* Unix seconds */
     bool include_usage;         /* Chat: the client asked for a usage chunk */
     bool json_array;            /* Gemini without alt=sse: a JSON array instead of events */

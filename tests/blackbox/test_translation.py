@@ -117,6 +117,34 @@ def test_a_client_that_leaves_ends_the_upstream():
         yield client.name, None
 
 
+def test_a_broken_answer_ends_at_once():
+    """The upstream says it failed, and goes on talking: the client has its error and is free, and so is the upstream."""
+    error = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    ping = b'event: ping\ndata: {"type":"ping"}\n\n'
+    for stream in (True, False):
+        up.reset(Answer([(error, 0)] + [(ping, 0.1)] * 100, content_type="text/event-stream"))
+        began = time.monotonic()
+        answer = ask(server, CHAT, ANTHROPIC, stream)
+        took = time.monotonic() - began
+        assert b"Overloaded" in answer.body and b"[DONE]" not in answer.body, answer.body
+        assert answer.status == (200 if stream else 503) and took < 2 * SLOW, (answer.status, took)
+        assert up.wait_gone(3) is not None, "the upstream was not let go"
+        yield "stream" if stream else "whole", None
+
+
+def test_a_client_is_kept_while_the_upstream_pings():
+    """An upstream may say much that makes nothing for the client; silence is what the client hears."""
+    start, rest = fixture(ANTHROPIC, 4).split(b"\n\n", 1)
+    ping = b'event: ping\ndata: {"type":"ping"}\n\n'
+    with Server(config(), server='keepalive_interval = "1s"') as lively:
+        for client, sign in ((CHAT, b": keep-alive"), (RESPONSES, b": keep-alive"), (GEMINI, b": keep-alive")):
+            up.reset(Answer([(start + b"\n\n", 0)] + [(ping, 0.2)] * 14 + [(rest, 0)], content_type="text/event-stream"))
+            answer = ask(lively, client, ANTHROPIC, True)
+            events = formats.events(answer.body)
+            good = answer.body.count(sign) >= 2 and formats.is_success_end(client, events[-1])
+            yield client.name, None if good else repr(answer.body[:300])
+
+
 def test_a_slow_reader_holds_the_source():
     size = (200 if check.LONG else 40) << 20
     block = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"' + b"x" * 65000 + b'"}}]}\n\n'
@@ -150,6 +178,9 @@ def test_an_event_or_answer_that_is_too_large():
     up.reset(Answer(fixture(CHAT, 3) + b" " * 100000))
     formats.expect_error(ANTHROPIC, ask(small, ANTHROPIC, CHAT), 502, "max_event_bytes")
     yield "whole", None
+    up.reset(sse(CHUNK * 17000))
+    formats.expect_error(ANTHROPIC, ask(small, ANTHROPIC, CHAT), 502, "max_event_bytes")
+    yield "collected", None
     up.reset(sse(CHUNK * 3000))
     answer = ask(small, RESPONSES, CHAT, True)  # what must be repeated at the end is held
     assert answer.complete and not any(formats.is_success_end(RESPONSES, e) for e in formats.events(answer.body))

@@ -247,7 +247,7 @@ static void test_schemas_and_tools(void **state)
              "64000") "'tools':[{'type':'web_search_20250305','name':'web_search',"
                       "'allowed_domains':['x.org'],'user_location':{'type':'approximate','city':'Oslo'}}]," SENT_USER
                       "}",
-         "search_context_size"},
+         "tools.search_context_size"},
         {"web search, compatible", R, A, "glm-5", "{'tools':[{'type':'web_search'}],'input':'q'}",
          "{" WITH("glm-5", "8192") SENT_USER "}", "web_search", NULL, true},
         {"a tool that is not there", C, A, NULL,

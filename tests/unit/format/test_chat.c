@@ -151,7 +151,7 @@ static void what_only_the_vendor_knows(void **state)
            "\"top_k\":5", "");
     params("gpt-4o", false,
            "\"min_p\":0.1,\"user\":\"0123456789012345678901234567890123456789012345678901234567890123456\"",
-           "\"safety_identifier\":\"user_cb4f4f33a9fb1e38\"", "min_p user");
+           "\"safety_identifier\":\"user_e45155d94d10a1141b5c2101a5e6ea68\"", "min_p user");
 }
 
 static void structured_output(void **state)
@@ -327,6 +327,13 @@ static void proofs_go_back_to_their_maker_alone(void **state)
     const char *two = THOUGHT("\"reasoning\":\"hm\",\"reasoning_details\":[{\"data\":\"ccp1.prov.ZHNmbXR8fGMybG4\"},"
                               "{\"data\":\"ccp1.prov.ZHNmbXR8fGMybG4\"}]");
     expect_in(translate(CHAT, "m", true, two), "\"content\":null,\"tool_calls\"", true);
+    /* The text is as long as it was, however it is escaped; or it is only a piece of what was signed. */
+    const char *same = THOUGHT("\"reasoning\":\"\\u0068m\\ud83c\\udf0d\",\"reasoning_details\":[{\"data\":"
+                               "\"ccp1.prov.ZHNmbXR8fGMybG4\",\"id\":\"units-4\"}]");
+    expect_in(translate(CHAT, "m", true, same), "\"signature\":\"c2ln\"", true);
+    const char *piece = THOUGHT("\"reasoning\":\"m\",\"reasoning_details\":[{\"data\":"
+                                "\"ccp1.prov.ZHNmbXR8fGMybG4\",\"id\":\"units-4\"}]");
+    expect_in(translate(CHAT, "m", true, piece), "\"content\":null,\"tool_calls\"", true);
     expect_in(translate(CHAT, "m", true, THOUGHT("\"reasoning_opaque\":\"ccp1.prov.ZG98fFhZWg\"")),
               "\"reasoning_text\":\"\",\"reasoning_opaque\":\"XYZ\",\"tool_calls\"", true);
 }
@@ -397,7 +404,7 @@ static void refusals_name_the_place(void **state)
         {"{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":[]}}]," USER "}",
          "tools[0].function.para"},
         {"{\"tool_choice\":\"maybe\"," USER "}", "tool_choice must be"},
-        {"{\"tool_choice\":\"required\"," USER "}", "tool choice: a call is required"},
+        {"{\"tool_choice\":\"required\"," USER "}", "tool_choice: a call is required"},
         {"{\"tool_choice\":{\"type\":\"web_search\"}," USER "}", "tool_choice: a hosted tool"},
         {"{\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{}}," USER "}",
          "tool_choice.allowed_tools.tools"},
@@ -414,7 +421,7 @@ static void every_refused_allocation_is_an_answer(void **state)
         {"chat.stop", "{\"stop\":\"a\"," USER "}"},
         {"chat.allowed", "{\"tool_choice\":{\"type\":\"allowed_tools\",\"tools\":[" TOOL("b") "]}," USER "}"},
         {"chat.function_id", "{\"messages\":[{\"role\":\"assistant\",\"function_call\":{\"name\":\"f\"}}]}"},
-        {"chat.user", "{\"user\":\"01234567890123456789012345678901234567890123456789012345678901234\"," USER "}"},
+        {"carry.user", "{\"user\":\"01234567890123456789012345678901234567890123456789012345678901234\"," USER "}"},
         {"chat.media",
          "{\"messages\":[" CALLS(CALL("1")) ",{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":["
                                             "{\"type\":\"image_url\",\"image_url\":{\"url\":" PNG "}}]}]}"},

@@ -352,7 +352,7 @@ static void refused_allocations(void **state)
         buf_init(&out, 1 << 16);
         fault_arm(point);
         failure_read(&f, &a, 429, NULL, 0, CCP_SPAN("{\"error\":{\"message\":\"slow \\u0064own\"}}"));
-        struct format_error e = {CCP_RATE_LIMITED, 429, CCP_SPAN("m"), CCP_SPAN("r")};
+        struct format_error e = {CCP_RATE_LIMITED, 429, CCP_SPAN("m"), CCP_SPAN("r"), CCP_SPAN("")};
         bool ok = failure_body(CCP_FORMAT_GEMINI, &f, CCP_SPAN("r"), &out) &&
                   format_error_event(CCP_FORMAT_OPENAI_RESPONSES, &e, &out);
         fault_arm(NULL);

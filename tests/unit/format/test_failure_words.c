@@ -241,7 +241,7 @@ static void own_errors(void **state)
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         for (int to = 0; to <= CCP_FORMAT_COUNT; to++) { /* the last is CCP_FORMAT_NONE */
             struct format_error e = {own[i].status, format_http_status(to, own[i].status), CCP_SPAN("it \"is\" so"),
-                                     CCP_SPAN("r")};
+                                     CCP_SPAN("r"), CCP_SPAN("")};
             buf_init(&out, 1 << 12);
             assert_true(format_error_body(to, &e, &out));
             assert_true(contains(buf_span(&out), "it \\\"is\\\" so"));

@@ -279,7 +279,7 @@ static void a_long_history_is_read_in_one_go(void **state)
 static void memory_may_be_refused_anywhere(void **state)
 {
     static const char *const points[] = {"gemini.pieces:1", "gemini.join:1",   "gemini.call:2",    "gemini.queue:2",
-                                         "gemini.id:1",     "gemini.number:1", "gemini.allowed:1", "gemini.decode:1",
+                                         "gemini.id:1",     "gemini.number:1", "gemini.allowed:1", "base64.decode:1",
                                          "gemini.base64:1", "gemini.tier:1",   "gemini.code:1"};
     static const char body[] =
         "{\"contents\":[" STEP

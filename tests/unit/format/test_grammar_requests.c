@@ -140,7 +140,7 @@ static const struct mutation chat_requests[] = {
     {C, REQUEST, LOOP_C, "\"arguments\":\"{}\"", "\"arguments\":{}", "wrong type"},
     {C, REQUEST, LOOP_C, "\"content\":\"r\"", "\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]",
      "may not stand here"},
-    {C, SHAPE, LOOP_C, "\"tool_call_id\":\"c2\"", "\"tool_call_id\":\"c1\"", "two answers"},
+    {C, SHAPE, LOOP_C, "\"tool_call_id\":\"c2\"", "\"tool_call_id\":\"c1\"", "no tool message"},
 };
 
 #define USER_R       "{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"x\"}]}"

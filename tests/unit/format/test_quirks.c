@@ -136,6 +136,46 @@ static void framing(void **state)
     all_right();
 }
 
+/* -- halves of surrogate pairs -- */
+
+static struct file replaced(struct file f, const char *word, const char *by)
+{
+    struct file out = {malloc(f.n * 4 + 1), 0};
+    for (size_t i = 0; i < f.n;) {
+        bool here = strncmp(f.p + i, word, strlen(word)) == 0;
+        add(&out, here ? by : f.p + i, here ? strlen(by) : 1);
+        i += here ? strlen(word) : 1;
+    }
+    out.p[out.n] = '\0';
+    free(f.p);
+    return out;
+}
+
+/* Half a pair that stays alone is U+FFFD to the client: its JSON parser may refuse anything else. Whole answers too. */
+static void lone_surrogates(void **state)
+{
+    static const char *const halves[] = {"\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\uD83D\\uD83D"};
+    for (int i = 0; i < 4 * 32; i++) {
+        int half = i >> 5;
+        struct answered how = {.from = i & 3, .to = i >> 2 & 3, .from_stream = true, .stream = i & 16};
+        struct file stream = fixture("scenarios/max-tokens/%s.stream.sse", format_names[how.from]);
+        struct file whole = fixture("scenarios/max-tokens/%s.response.json", format_names[how.from]);
+        struct expectation e = expectation_of("scenarios/max-tokens/expect.json");
+        json_object_set_new(js_at(e.parts, 0), "text",
+                            json_string(half < 2 ? "Once upon a \xef\xbf\xbd there was"
+                                                 : "Once upon a \xef\xbf\xbd\xef\xbf\xbd there was"));
+        stream = replaced(stream, "time", halves[half]);
+        whole = replaced(whole, "time", halves[half]);
+        one("half a pair", &stream, how, &e);
+        how.from_stream = false;
+        one("half a pair, whole", &whole, how, &e);
+        expectation_free(&e);
+        free(stream.p);
+        free(whole.p);
+    }
+    all_right();
+}
+
 /* -- ends -- */
 
 /* A stream that stops after any of its bytes is an error, unless what is missing is only the formal end. */
@@ -250,9 +290,10 @@ static void no_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(quirks, begin_test),  cmocka_unit_test_setup(framing, begin_test),
-        cmocka_unit_test_setup(cut_off, begin_test), cmocka_unit_test_setup(transport_fails, begin_test),
-        cmocka_unit_test_setup(garbage, begin_test), cmocka_unit_test_setup(no_format, begin_test),
+        cmocka_unit_test_setup(lone_surrogates, begin_test), cmocka_unit_test_setup(quirks, begin_test),
+        cmocka_unit_test_setup(framing, begin_test),         cmocka_unit_test_setup(cut_off, begin_test),
+        cmocka_unit_test_setup(transport_fails, begin_test), cmocka_unit_test_setup(garbage, begin_test),
+        cmocka_unit_test_setup(no_format, begin_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

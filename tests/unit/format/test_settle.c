@@ -140,7 +140,7 @@ static void test_ids_that_repeat_pair_with_the_latest_call(void **state)
     result(b, turn(b, ROLE_USER), "0", "second");
     result(b, turn(b, ROLE_USER), "0", "again");
     assert_true(prompt_settle(&b->p, true));
-    expect(b, "a( call:0)u( f=first)a( call:0)u( f=second [result of tool call 0] again)");
+    expect(b, "a( call:0)u( f=first)a( call:0_2)u( f=second [result of tool call 0] again)");
 }
 
 static void test_a_long_history_takes_linear_memory(void **state)
