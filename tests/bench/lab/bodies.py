@@ -38,28 +38,34 @@ def turn(rng, number):
             {"role": "tool", "tool_call_id": "call_%08d" % number, "content": source}]
 
 
-def text(size, bench, stream=False):
-    """JSON text of `size` bytes (or of the shortest possible length, if that is more)."""
-    compact = {"separators": (",", ":"), "ensure_ascii": False}
-    asked = json.dumps(bench, **compact)
-    head = '{"model":"%s",%s"bench":%s,"messages":[' % (MODEL, '"stream":true,' if stream else "", asked)
-    last = '{"role":"user","content":"'
-    end = '"}]}'
+COMPACT = {"separators": (",", ":"), "ensure_ascii": False}
+
+
+def fill(size, head, turns, tools):
+    """`head`, a conversation of turns(rng, number) and tools(rng, number), `size` bytes in all if that is possible."""
+    last, end = '{"role":"user","content":"', '"}]}'
     room = size - len(head) - len(last) - len(end)
     rng = random.Random(size)
     if room > 4000:
-        tools = ',"tools":' + json.dumps([tool(rng, i) for i in range(1 + min(20, room // 4000))], **compact)
-        end = '"}]%s}' % tools
-        room -= len(tools.encode())
+        defined = ',"tools":' + json.dumps([tools(rng, i) for i in range(1 + min(20, room // 4000))], **COMPACT)
+        end = '"}]%s}' % defined
+        room -= len(defined.encode())
     parts, number = [], 0
     while room > 8000:
-        piece = json.dumps(turn(rng, number), **compact)[1:-1] + ","
+        piece = json.dumps(turns(rng, number), **COMPACT)[1:-1] + ","
         parts.append(piece)
         room -= len(piece.encode())
         number += 1
     out = (head + "".join(parts) + last + "w" * max(0, room) + end).encode()
     json.loads(out)
     return out
+
+
+def text(size, bench, stream=False):
+    """JSON text of `size` bytes (or of the shortest possible length, if that is more)."""
+    asked = json.dumps(bench, **COMPACT)
+    head = '{"model":"%s",%s"bench":%s,"messages":[' % (MODEL, '"stream":true,' if stream else "", asked)
+    return fill(size, head, turn, tool)
 
 
 def message_turn(rng, number):
@@ -80,24 +86,8 @@ def message_tool(rng, number):
 
 def messages(size, model, stream=False):
     """The same kind of conversation for a proxy that has to translate it."""
-    compact = {"separators": (",", ":"), "ensure_ascii": False}
     head = '{"model":"%s","max_tokens":1000,%s"messages":[' % (model, '"stream":true,' if stream else "")
-    last, end = '{"role":"user","content":"', '"}]}'
-    room = size - len(head) - len(last) - len(end)
-    rng = random.Random(size)
-    if room > 4000:
-        tools = ',"tools":' + json.dumps([message_tool(rng, i) for i in range(1 + min(20, room // 4000))], **compact)
-        end = '"}]%s}' % tools
-        room -= len(tools.encode())
-    parts, number = [], 0
-    while room > 8000:
-        piece = json.dumps(message_turn(rng, number), **compact)[1:-1] + ","
-        parts.append(piece)
-        room -= len(piece.encode())
-        number += 1
-    out = (head + "".join(parts) + last + "w" * max(0, room) + end).encode()
-    json.loads(out)
-    return out
+    return fill(size, head, message_turn, message_tool)
 
 
 def messages_file(folder, size, model, stream=False):
