@@ -226,7 +226,7 @@ static void replay(const struct test_case *c, struct runtime *rt, struct verdict
 /* Whatever allocation fails, the exchange ends by the rules. */
 static void torture(const char *path, const struct test_case *c, struct runtime *rt, struct verdict *v)
 {
-    int most = strstr(path, "cross-") != NULL ? 40 : 12; /* translating allocates more */
+    int most = strstr(path, "cross-") != NULL ? 24 : 12; /* translating allocates more */
     for (int n = 1; n <= most && v->text[0] == '\0'; n++) {
         char spec[64];
         snprintf(spec, sizeof(spec), "arena.alloc:%d,buf.reserve:%d", n, n);

@@ -30,9 +30,9 @@ static void get(struct owner *o, const char *path)
 static void a_paused_fast_upstream_stays_bounded(void **state)
 {
     struct owner o;
-    unsigned long long total = 50ull << 20;
+    unsigned long long total = 24ull << 20;
 
-    get(&o, "/big/52428800");
+    get(&o, "/big/25165824");
     o.pause_each = o.check_pattern = true;
     o.request.limits.idle_ms = 150;
     owner_start(&o);
@@ -133,7 +133,7 @@ static void nothing_spins(void **state)
 {
     struct owner paused, stalled, closed;
 
-    get(&paused, "/big/52428800");
+    get(&paused, "/big/25165824");
     paused.pause_each = true;
     get(&stalled, "/stall");
     get(&closed, "/once"); /* its connection idles, then the server closes it */
@@ -211,7 +211,7 @@ static void cancel_while_paused(void **state)
 {
     struct owner o;
 
-    get(&o, "/big/52428800");
+    get(&o, "/big/25165824");
     o.pause_each = true;
     owner_start(&o);
     worker_run_ms(w, 200);
@@ -252,7 +252,7 @@ static void gone_then_cancel(void **state)
 {
     struct owner o;
 
-    get(&o, "/big/52428800");
+    get(&o, "/big/25165824");
     o.gone_on_body = true;
     owner_start(&o);
     worker_run_ms(w, 100);
@@ -299,7 +299,7 @@ static void cancel_while_resolving(void **state)
 
 static void free_with_transfers_in_every_state(void **state)
 {
-    static const char *const paths[] = {"/silent", "/stall", "/big/52428800", "/hello"};
+    static const char *const paths[] = {"/silent", "/stall", "/big/25165824", "/hello"};
     struct owner o[5];
 
     for (int i = 0; i < 4; i++) {
