@@ -179,11 +179,11 @@ static void event_seen(struct connection *c, uint64_t now)
 
 static void scan_events(struct connection *c, const char *p, size_t n, uint64_t now)
 {
-    static const char wanted[] = "\"t\":";
+    static const char wanted[] = "\"t\":\"";
     for (size_t i = 0; i < n; i++) {
-        if (c->match == 4 && p[i] >= '0' && p[i] <= '9') {
+        if (c->match == 5 && p[i] >= '0' && p[i] <= '9') {
             c->stamp = c->stamp * 10 + (uint64_t)(p[i] - '0');
-        } else if (c->match == 4) {
+        } else if (c->match == 5) {
             event_seen(c, now);
             c->match = 0;
         } else {

@@ -59,10 +59,10 @@ static uint64_t wheel_at; /* milliseconds up to which the wheel is done */
 static int loop, listeners[2];
 static SSL_CTX *tls;
 
-static const char event_format[] =
-    "data: "
-    "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench\",\"t\":%016llu,"
-    "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n";
+static const char event_format[] = "data: "
+                                   "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1,"
+                                   "\"model\":\"bench\",\"t\":\"%016llu\","
+                                   "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n";
 static const char stream_end[] =
     "67\r\ndata: {\"id\":\"chatcmpl-bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
     "data: [DONE]\n\n\r\n0\r\n\r\n";
