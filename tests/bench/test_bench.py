@@ -97,7 +97,7 @@ def chunk(text):
 def test_client_sees_failures():
     """A status, a cut, a missing event: each is counted, and a good answer is not."""
     stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    events = [chunk(b'data: {"t":%d,"x":1}\n\n' % n) for n in (1, 2)]
+    events = [chunk(b'data: {"t":"%d","x":1}\n\n' % n) for n in (1, 2)]
     replies = {"good": stream + b"".join(events) + b"0\r\n\r\n", "one event short": stream + events[0] + b"0\r\n\r\n",
                "cut": stream + b"".join(events), "cut in a chunk": stream + events[0] + events[1][:9],
                "status": b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
