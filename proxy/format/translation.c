@@ -22,9 +22,14 @@ const struct wire_format *format_of(enum ccp_format f)
 }
 
 /* Turns may be there with nothing in them; no provider takes an empty conversation. */
+/* Thinking alone says nothing: without its proof it is not sent. */
 static bool said_something(struct prompt *p)
 {
-    return p->turns != NULL || prompt_fail(p, "the conversation is empty");
+    for (const struct turn *t = p->turns; t != NULL; t = t->next)
+        for (const struct part *part = t->parts; part != NULL; part = part->next)
+            if (part->kind != PART_THINKING)
+                return true;
+    return prompt_fail(p, "the conversation is empty");
 }
 
 bool translate_request(struct prompt *p, const struct ccp_json *root, struct ccp_buf *out)
