@@ -188,11 +188,6 @@ static struct delta_part *find_open(const struct delta_stream *s, uint64_t key)
     return part != NULL && !part->closed ? part : NULL;
 }
 
-bool delta_is_open(const struct delta_stream *s, uint64_t key)
-{
-    return find_open(s, key) != NULL;
-}
-
 bool delta_has_text(const struct delta_stream *s, uint64_t key)
 {
     const struct delta_part *part = find(s, key);
@@ -251,13 +246,6 @@ void delta_open(struct delta_stream *s, uint64_t key, enum part_kind kind, ctext
 void delta_open_custom(struct delta_stream *s, uint64_t key, ctext id, ctext name)
 {
     open_part(s, key, PART_CALL, id, name, true);
-}
-
-/* A part is announced with the first thing it gets, so that a proof that comes with it is known. */
-static void go_live(struct delta_stream *s, struct delta_part *part)
-{
-    if (part == s->first)
-        flush(s, part);
 }
 
 static bool high_surrogate(const char *p)
@@ -325,10 +313,10 @@ static void pass_whole(struct delta_stream *s, struct delta_part *part, struct c
 }
 
 /* The half that was held back; without its partner it is no character. */
-static void give_half(struct delta_stream *s, struct delta_part *part, bool partner)
+static void give_half(struct delta_stream *s, struct delta_part *part)
 {
     if (part->halved)
-        pass(s, part, partner ? ccp_span_of(part->half, 6) : CCP_SPAN("\\ufffd"));
+        pass(s, part, CCP_SPAN("\\ufffd"));
     part->halved = false;
 }
 
@@ -347,7 +335,7 @@ void delta_text(struct delta_stream *s, uint64_t key, ctext fragment)
         pass(s, part, ccp_span_of(both, 12));
         fragment = ccp_span_skip(fragment, 6);
     }
-    give_half(s, part, false);
+    give_half(s, part);
     if (ends_in_half(fragment)) {
         fragment.n -= 6;
         memcpy(part->half, fragment.p + fragment.n, 6);
@@ -386,7 +374,7 @@ void delta_close(struct delta_stream *s, uint64_t key)
     struct delta_part *part = find_open(s, key);
     if (part == NULL)
         return;
-    give_half(s, part, false);
+    give_half(s, part);
     part->closed = true;
     advance(s);
 }
@@ -395,7 +383,7 @@ void delta_close_all(struct delta_stream *s)
 {
     for (struct delta_part *part = s->first; part != NULL; part = part->next)
         if (!part->closed) {
-            give_half(s, part, false);
+            give_half(s, part);
             part->closed = true;
         }
     advance(s);
@@ -404,7 +392,7 @@ void delta_close_all(struct delta_stream *s)
 void delta_settle_event(struct delta_stream *s)
 {
     if (s->first != NULL && !delta_over(s))
-        go_live(s, s->first);
+        flush(s, s->first);
 }
 
 void delta_stop(struct delta_stream *s, enum stop stop, ctext sequence)

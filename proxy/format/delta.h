@@ -128,7 +128,6 @@ void delta_arguments(struct delta_stream *s, uint64_t key, struct ccp_span json)
 void delta_proof(struct delta_stream *s, uint64_t key, enum proof_kind kind, ctext text);
 void delta_close(struct delta_stream *s, uint64_t key); /* later fragments of this key are ignored */
 void delta_close_all(struct delta_stream *s);
-bool delta_is_open(const struct delta_stream *s, uint64_t key);
 /* Has this part got any text yet? For upstreams that repeat everything at the end. */
 bool delta_has_text(const struct delta_stream *s, uint64_t key);
 struct usage *delta_usage(struct delta_stream *s);                       /* to be filled in; set known */
