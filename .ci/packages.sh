@@ -2,7 +2,7 @@
 # Asking dpkg costs milliseconds; apt is started only when something is missing.
 
 build_packages="build-essential cmake curl ninja-build pkg-config ca-certificates libh2o-evloop-dev libcurl4-openssl-dev
-  libssl-dev libjansson-dev zlib1g-dev libzstd-dev libtomlplusplus-dev"
+  libssl-dev libjansson-dev zlib1g-dev libzstd-dev libtomlplusplus-dev libqrencode-dev"
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2

@@ -48,7 +48,9 @@ extern const struct arg_option serve_options[];  /* those of the server that hav
 
 extern const struct command command_serve, command_config_show, command_config_check, command_config_example,
     command_config_path, command_config_token, command_plugins_list, command_plugins_show, command_plugins_settings,
-    command_plugins_order, command_plugins_dependencies, command_status, command_env, command_version;
+    command_plugins_order, command_plugins_dependencies, command_status, command_doctor, command_env, command_version,
+    command_auth_providers, command_auth_login, command_auth_status, command_auth_refresh, command_auth_logout,
+    command_auth_rekey;
 
 /* Prints "ccproxy: ..." to standard error and returns `code`. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -62,6 +64,9 @@ void load_print(void *arg, bool warning, struct ccp_span text); /* to standard e
 struct runtime *load_runtime(const struct cli *cli, const char *file, load_report *report, void *arg);
 /* The same with --config and faults printed. NULL = leave with EXIT_CONFIG. */
 struct runtime *load_or_complain(const struct cli *cli);
+
+/* Has this provider a key, or a login whose record is stored? For commands, which have no credential service. */
+bool credentials_stored(struct runtime *rt, const struct provider *p);
 
 /* Flags as texts for config_source.sets, may hold secrets and are wiped by sets_release. */
 struct sets {

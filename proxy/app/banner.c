@@ -37,13 +37,44 @@ static void print_config(const struct config *c)
                config_untrusted(c) ? " (from the current folder: not trusted with logins)" : "");
 }
 
-static void print_providers(const struct runtime *rt)
+static bool usable(const struct server *s, const struct provider *p)
 {
+    struct arena a;
+    if (p->login.login == NULL || s->auth == NULL)
+        return p->usable;
+    arena_init(&a, NULL, 0);
+    enum auth_state state = auth_report_copy(s->auth, &p->login, &a).state;
+    arena_end(&a);
+    return p->enabled && state != AUTH_ABSENT && state != AUTH_NEEDS_LOGIN;
+}
+
+/* "ready, login claude-api/work", or why not. */
+static void print_state(const struct server *s, const struct provider *p)
+{
+    struct arena a;
+    struct auth_report r = {.state = AUTH_ABSENT};
+    arena_init(&a, NULL, 0);
+    if (p->login.login != NULL && s->auth != NULL)
+        r = auth_report_copy(s->auth, &p->login, &a);
+    if (!usable(s, p))
+        printf("not ready: %.*s\n", CCP_FMT(r.text.n != 0 ? r.text : p->unusable));
+    else if (p->login.login == NULL)
+        puts("ready");
+    else
+        printf("ready, login %.*s/%.*s%s%.*s\n", CCP_FMT(p->login.login->name),
+               CCP_FMT(p->login.file.n != 0 ? p->login.file : r.account), r.text.n != 0 ? ": " : "", CCP_FMT(r.text));
+    arena_end(&a);
+}
+
+static void print_providers(const struct server *s)
+{
+    const struct runtime *rt = s->rt;
     for (size_t i = 0; i < rt->provider_count; i++) {
         const struct provider *p = &rt->providers[i];
-        if (p->enabled)
-            printf("  /%-10.*s %-22.*s %s%.*s\n", CCP_FMT(p->prefix), CCP_FMT(p->label),
-                   p->usable ? "ready" : "not ready: ", p->usable ? 0 : (int)p->unusable.n, p->unusable.p);
+        if (!p->enabled)
+            continue;
+        printf("  /%-10.*s %-22.*s ", CCP_FMT(p->prefix), CCP_FMT(p->label));
+        print_state(s, p);
     }
 }
 
@@ -60,13 +91,14 @@ static void print_clients(struct runtime *rt, const struct address *address)
 }
 
 /* One line that works as it stands: the mock answers without an account, others list their models. */
-static void print_curl(const struct runtime *rt, const struct address *address, const char *socket)
+static void print_curl(const struct server *s, const struct address *address, const char *socket)
 {
+    const struct runtime *rt = s->rt;
     const struct provider *chosen = NULL;
     const char *key = client_needs_key(&rt->settings) ? KEY_HINT : "";
     for (size_t i = 0; i < rt->provider_count; i++) {
         const struct provider *p = &rt->providers[i];
-        if (p->usable && (chosen == NULL || (p->def->keyless && !chosen->def->keyless)))
+        if (usable(s, p) && (chosen == NULL || (p->def->keyless && !chosen->def->keyless)))
             chosen = p;
     }
     if (chosen == NULL)
@@ -94,10 +126,11 @@ static bool environment_has_proxy(char **environ)
 }
 
 /* Is there a provider that can answer, with an account (the mock has none) or without? */
-static bool has_usable(const struct runtime *rt, bool keyless)
+static bool has_usable(const struct server *s, bool keyless)
 {
+    const struct runtime *rt = s->rt;
     for (size_t i = 0; i < rt->provider_count; i++)
-        if (rt->providers[i].usable && rt->providers[i].def->keyless == keyless)
+        if (rt->providers[i].def->keyless == keyless && usable(s, &rt->providers[i]))
             return true;
     return false;
 }
@@ -106,9 +139,9 @@ static void print_warnings(const struct server *s)
 {
     const struct settings *settings = &s->rt->settings;
     bool beyond = http_beyond_loopback(s->listeners);
-    if (!has_usable(s->rt, false))
-        printf("  no account yet: %s; set a key as shown above\n",
-               has_usable(s->rt, true) ? "only the built-in mock answers" : "nothing answers");
+    if (!has_usable(s, false))
+        printf("  no account yet: %s; log in or set a key as shown above\n",
+               has_usable(s, true) ? "only the built-in mock answers" : "nothing answers");
     if (settings->upstream.proxy.n == 0 && environment_has_proxy(s->cli->vault.environ))
         puts("  warning: proxies of the environment are ignored; to use one: [upstream] proxy = \"${HTTPS_PROXY:-}\"");
     if (beyond && !http_has_tls(s->listeners))
@@ -138,10 +171,10 @@ void banner_print(const struct server *s)
     puts("ccproxy " CCP_VERSION);
     print_addresses(s);
     print_config(s->rt->config);
-    print_providers(s->rt);
+    print_providers(s);
     if (socket == NULL)
         print_clients(s->rt, &address);
-    print_curl(s->rt, &address, socket);
+    print_curl(s, &address, socket);
     print_warnings(s);
     fflush(stdout);
     clearerr(stdout); /* nobody has to read it */

@@ -14,12 +14,14 @@ struct client {
     const char *suffix; /* what its base URL ends in: "", "/v1" */
     const char *base_var, *key_var;
     const char *headers_var; /* takes "name: value" lines, or NULL */
+    const char *plan;        /* id of the provider that serves the vendor's plan accounts, if that is another */
 };
 
 extern const struct client clients[]; /* ends with a NULL name */
 
 const struct client *client_find(const char *name);
-/* The provider to point this client at: `wanted` by id or prefix, else the vendor's own, else another that speaks the
+/* The provider to point this client at: `wanted` by id or prefix, else the vendor's own (that of its plan accounts when
+ * only they have a credential), else another that speaks the
  * client's format. NULL = none, or not the wanted one. */
 struct provider *client_provider(struct runtime *rt, const struct client *client, const char *wanted);
 /* "http://127.0.0.1:8000/claude"; false when it does not fit. */

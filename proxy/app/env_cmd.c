@@ -17,7 +17,7 @@ struct lines {
     const struct provider *provider;
     char base[512];
     const char *key; /* what to put into the key variable; NULL = the client's own credential */
-    bool needs_key;
+    bool needs_key, ready;
 };
 
 static const struct arg_option env_options[] = {
@@ -62,7 +62,7 @@ static bool own_key_by_header(const struct lines *l)
 
 static void print_remarks(const struct lines *l)
 {
-    if (!l->provider->usable)
+    if (!l->ready)
         printf("# not ready: %.*s\n", CCP_FMT(l->provider->unusable));
     if (l->provider->auth == AUTH_PASSTHROUGH)
         printf("# your own credential is passed through: leave %s as it is\n",
@@ -100,8 +100,8 @@ static int print_object(const struct lines *l)
     if (own_key_by_header(l))
         json_object_set_new(variables, l->client->headers_var, json_string("x-ccproxy-token: " KEY_PLACEHOLDER));
     return print_json(json_pack("{s:s, s:o, s:b, s:s, s:b, s:o}", "client", l->client->name, "provider",
-                                json_span(l->provider->id), "ready", l->provider->usable, "base_url", l->base,
-                                "needs_key", l->needs_key, "environment", variables));
+                                json_span(l->provider->id), "ready", l->ready, "base_url", l->base, "needs_key",
+                                l->needs_key, "environment", variables));
 }
 
 static int print_env(struct cli *cli, struct runtime *rt, const struct client *client)
@@ -122,6 +122,7 @@ static int print_env(struct cli *cli, struct runtime *rt, const struct client *c
         return complain(EXIT_FAILED,
                         wanted != NULL ? "there is no provider \"%.60s\"" : "no provider is enabled for %s",
                         wanted != NULL ? wanted : client->label);
+    l.ready = credentials_stored(rt, l.provider);
     if (!client_base(l.base, sizeof(l.base), address.url, l.provider, client))
         return complain(EXIT_FAILED, "the address is too long");
     if (l.provider->auth != AUTH_PASSTHROUGH)

@@ -9,24 +9,21 @@
 #include <app/server.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_serve,
-    &command_status,
-    &command_env,
-    &command_config_show,
-    &command_config_check,
-    &command_config_example,
-    &command_config_path,
-    &command_config_token,
-    &command_plugins_list,
-    &command_plugins_show,
-    &command_plugins_settings,
-    &command_plugins_order,
-    &command_plugins_dependencies,
-    &command_version,
-    NULL,
+    &command_serve,          &command_status,
+    &command_doctor,         &command_env,
+    &command_config_show,    &command_config_check,
+    &command_config_example, &command_config_path,
+    &command_config_token,   &command_plugins_list,
+    &command_plugins_show,   &command_plugins_settings,
+    &command_plugins_order,  &command_plugins_dependencies,
+    &command_auth_providers, &command_auth_login,
+    &command_auth_status,    &command_auth_refresh,
+    &command_auth_logout,    &command_auth_rekey,
+    &command_version,        NULL,
 };
 
 int complain(int code, const char *fmt, ...)
@@ -95,9 +92,21 @@ static int dispatch(struct cli *cli, int argc, char **argv)
     return run(cli, argc - words, argv + words);
 }
 
+/* Who starts us without a standard stream must not find the log in the lock of a login, or an answer in a socket that
+ * got its number. The other way round, so that reading and writing fails as it did. */
+static bool fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {.command = NULL};
+    if (!fill_standard_streams())
+        return EXIT_FAILED; /* nobody to tell */
     if (!vault_open(&cli.vault, environ))
         return complain(EXIT_FAILED, "out of memory");
     int code = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1);

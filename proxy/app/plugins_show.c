@@ -30,16 +30,16 @@ static json_t *events_of(const struct ccp_hook *h)
     return events;
 }
 
-static json_t *provider_json(const struct provider *p)
+static json_t *provider_json(struct runtime *rt, const struct provider *p)
 {
+    bool ready = credentials_stored(rt, p);
     json_t *formats = json_array();
     for (int f = 0; f < CCP_FORMAT_COUNT; f++)
         if ((p->formats & (1u << f)) != 0)
             json_array_append_new(formats, json_string(format_names[f]));
     return json_pack("{s:o, s:o, s:o, s:o, s:s, s:b, s:o}", "label", json_span(p->label), "prefix",
                      json_span(p->prefix), "formats", formats, "base_url", json_span(p->s.base_url), "auth",
-                     auth_names[p->auth], "ready", p->usable, "missing",
-                     p->usable ? json_null() : json_span(p->unusable));
+                     auth_names[p->auth], "ready", ready, "missing", ready ? json_null() : json_span(p->unusable));
 }
 
 /* Lists of names; a plugin without any has none of these members. */
@@ -64,7 +64,7 @@ static void add_declared(json_t *out, const struct ccp_plugin *m)
     json_object_set_new(out, "needs", list);
 }
 
-static json_t *describe(const struct runtime *rt, const struct plugin_instance *p)
+static json_t *describe(struct runtime *rt, const struct plugin_instance *p)
 {
     const struct ccp_plugin *m = p->manifest;
     json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", m->name, "type", plugins_kind(m), "status",
@@ -72,7 +72,7 @@ static json_t *describe(const struct runtime *rt, const struct plugin_instance *
     if (out == NULL)
         return NULL;
     if (p->provider >= 0)
-        json_object_set_new(out, "provider", provider_json(&rt->providers[p->provider]));
+        json_object_set_new(out, "provider", provider_json(rt, &rt->providers[p->provider]));
     add_declared(out, m);
     return out;
 }

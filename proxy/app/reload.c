@@ -31,16 +31,16 @@ static void report(void *arg, bool warning, struct ccp_span text)
 }
 
 /* What binding settled stays; all other keys of [server] are applied. */
-static void warn_of_restart(struct config *old, struct config *fresh)
+static void warn_of_restart(struct config *old, struct config *fresh, const char *table,
+                            const struct ccp_config_row *rows)
 {
     char names[512] = "";
     size_t n = 0;
-    for (const struct ccp_config_row *row = settings_server_rows; row->key != NULL; row++)
-        if ((row->flags & CCP_ROW_RESTART) != 0 && !config_same(old, fresh, "server", row->key) &&
-            n < sizeof(names) - 1)
+    for (const struct ccp_config_row *row = rows; row->key != NULL; row++)
+        if ((row->flags & CCP_ROW_RESTART) != 0 && !config_same(old, fresh, table, row->key) && n < sizeof(names) - 1)
             n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n != 0 ? ", " : "", row->key);
     if (n != 0)
-        log_warn("config", "[server] %s: changed, but needs a restart; the rest is applied", names);
+        log_warn("config", "[%s] %s: changed, but needs a restart; the rest is applied", table, names);
 }
 
 /* NULL = no usable configuration; `refusal` says why. */
@@ -94,12 +94,18 @@ void server_reload(struct server *s)
         atomic_store(&s->rt->outdated, true);
         return;
     }
-    warn_of_restart(s->bound, rt->config);
+    if (!credentials_use(s, rt)) {
+        log_error("config", "not reloaded: out of memory");
+        atomic_store(&s->rt->outdated, true);
+        runtime_unref(rt);
+        return;
+    }
+    warn_of_restart(s->bound, rt->config, "server", settings_server_rows);
+    warn_of_restart(s->bound, rt->config, "auth", settings_auth_rows);
     reload_files(s, &rt->settings);
     for (size_t i = 0; i < s->worker_n; i++)
         worker_set_runtime(&s->workers[i], runtime_ref(rt));
-    runtime_unref(s->rt);
-    s->rt = rt;
+    credentials_set_runtime(s, rt);
     chain_announce(rt, CCP_EVENT_CONFIG_RELOADED);
     struct ccp_span file = config_file(rt->config);
     log_info("config", "reloaded%s%.*s", file.n != 0 ? " from " : "", CCP_FMT(file));

@@ -33,7 +33,7 @@ static int start(struct server *s)
 
 static int run(struct cli *cli)
 {
-    struct server s = {.cli = cli, .ended_fd = -1, .signal_fd = -1};
+    struct server s = {.cli = cli, .ended_fd = -1, .signal_fd = -1, .rt_lock = PTHREAD_MUTEX_INITIALIZER};
     int code = EXIT_FAILED;
     if (!signals_block()) /* first of all: a signal that comes early waits for server_run */
         return complain(code, "cannot block signals");

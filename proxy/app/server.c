@@ -135,9 +135,15 @@ int server_start(struct server *s)
     s->resolver = resolver_new(&(struct resolver_options){0});
     if (s->ended_fd < 0 || s->signal_fd < 0 || s->workers == NULL || s->resolver == NULL)
         return complain(EXIT_FAILED, "cannot start workers: %s", strerror(errno));
+    int code = credentials_open(s);
+    if (code != EXIT_OK)
+        return code;
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_open(&s->workers[i], s))
             return complain(EXIT_FAILED, "cannot make worker %zu: no memory or too many open files", i);
+    code = credentials_start(s); /* what it finds waits for the workers */
+    if (code != EXIT_OK)
+        return code;
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_start(&s->workers[i], i))
             return complain(EXIT_FAILED, "cannot start the thread of worker %zu", i);
@@ -153,10 +159,12 @@ void server_close(struct server *s)
     for (size_t i = 0; i < s->worker_n; i++)
         if (s->workers != NULL && s->workers[i].running)
             http_worker_stop(s->workers[i].http); /* a start that failed half-way; harmless otherwise */
+    auth_stop(s->auth);                           /* it posts to workers: they go after it */
     for (size_t i = 0; i < s->worker_n && s->workers != NULL; i++)
         worker_close(&s->workers[i]);
     if (s->draining)
         log_info("main", "stopped");
+    auth_free(s->auth);
     free(s->workers);
     resolver_free(s->resolver);
     http_listeners_free(s->listeners);
@@ -168,5 +176,6 @@ void server_close(struct server *s)
         close(s->ended_fd);
     if (s->signal_fd >= 0)
         close(s->signal_fd);
+    pthread_mutex_destroy(&s->rt_lock);
     *s = (struct server){.ended_fd = -1, .signal_fd = -1};
 }

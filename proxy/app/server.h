@@ -9,6 +9,7 @@
 
 #include <app/app.h>
 #include <app/watchdog.h>
+#include <auth/auth.h>
 #include <chain/chain.h>
 #include <http/http.h>
 #include <upstream/upstream.h>
@@ -23,13 +24,16 @@ struct worker {
     struct http_worker *http;
     struct upstream *upstream;
     struct chain_worker *chain;
+    struct auth_view *auth; /* or NULL */
     pthread_t thread;
     bool running;
 };
 
 struct server {
     const struct cli *cli;
-    struct runtime *rt;   /* the newest configuration */
+    struct runtime *rt; /* the newest configuration; changed under rt_lock, for observers on the service thread */
+    pthread_mutex_t rt_lock;
+    struct auth *auth;    /* the credential service; NULL: logins have no place on this machine */
     struct config *bound; /* the one of the start: http/ keeps pointing at its texts */
     struct http_options options;
     struct http_listeners *listeners;
@@ -67,6 +71,13 @@ int signals_open(void); /* a signalfd of what signals_block blocked; -1 = none t
 
 /* reload.c */
 void server_reload(struct server *s);
+
+/* credentials.c. open before the workers, start after them; `use` when a configuration comes, before workers see it.
+ * set_runtime takes over the reference and drops the old one's. */
+int credentials_open(struct server *s);
+int credentials_start(struct server *s);
+bool credentials_use(struct server *s, struct runtime *rt);
+void credentials_set_runtime(struct server *s, struct runtime *rt);
 
 /* logging.c: applies [logging]; NULL = fine. */
 const char *logging_apply(const struct logging_settings *l);

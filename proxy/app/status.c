@@ -1,16 +1,13 @@
 /*
- * ccproxy status: asks a running server how it is. Blocking, one or two small requests; the only command besides
- * serve that uses the network.
+ * ccproxy status: asks a running server how it is. Blocking, one or two small requests.
  */
 #include <app/app.h>
 
-#include <app/address.h>
+#include <app/ask.h>
 #include <app/print.h>
 #include <upstream/upstream.h>
 
 #include <signal.h>
-
-#define ANSWER_MAX (1u << 20)
 
 static const struct arg_option status_options[] = {
     {"url", 0, ARG_VALUE, "URL", "the server's address; default from the configuration", NULL},
@@ -19,50 +16,13 @@ static const struct arg_option status_options[] = {
 
 static const struct arg_option *const options[] = {status_options, config_options, json_options, help_options, NULL};
 
-struct question {
-    struct address address;
-    const struct ccp_secret *key;
-    struct trust *trust; /* or NULL: the system's */
-};
-
-/* auth_token, else an admin key, else any. */
-static const struct ccp_secret *best_key(const struct security_settings *s)
-{
-    const struct security_key *keys = s->keys.v;
-    for (size_t i = 0; s->auth_token == NULL && i < s->keys.n; i++)
-        if (keys[i].admin)
-            return keys[i].token;
-    return s->auth_token != NULL ? s->auth_token : s->keys.n != 0 ? keys[0].token : NULL;
-}
-
-static int ask(const struct question *q, const char *path, struct ccp_buf *out, const char **why)
-{
-    char url[400];
-    struct ccp_header headers[] = {{CCP_SPAN("accept"), CCP_SPAN("application/json")}};
-    snprintf(url, sizeof(url), "%s%s", q->address.url, path);
-    struct ccp_upstream_request request = {
-        .method = CCP_SPAN("GET"),
-        .url = ccp_span_z(url),
-        .headers = headers,
-        .header_count = 1,
-        .credential = q->key,
-        .credential_header = CCP_SPAN("x-ccproxy-token"),
-        .credential_prefix = CCP_SPAN(""),
-        .limits = {.connect_ms = 3000, .first_byte_ms = 5000, .idle_ms = 5000, .total_ms = 10000},
-        .allow_private = true,
-        .literal_host = true,
-        .trust = q->trust,
-    };
-    return upstream_fetch(q->address.unix_socket, &request, out, why);
-}
-
 /* The answer as JSON; NULL = code says why. */
 static json_t *ask_json(const struct question *q, const char *path, int *code)
 {
     struct ccp_buf text;
     const char *why = NULL;
     json_t *value = NULL;
-    buf_init(&text, ANSWER_MAX);
+    buf_init(&text, ASK_ANSWER_MAX);
     int status = ask(q, path, &text, &why);
     *code = EXIT_OK;
     if (status == 0)
@@ -94,6 +54,19 @@ static void print_safe(const char *text)
         putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
+/* ", login acme/work ready until 2026-11-21T10:00:00Z" */
+static void print_login(const json_t *login)
+{
+    static const struct {
+        const char *before, *key;
+    } parts[] = {{", login ", "name"}, {"/", "account"}, {" ", "state"}, {" until ", "expires_at"}};
+    for (size_t i = 0; login != NULL && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const char *text = text_of(login, parts[i].key);
+        fputs(*text != '\0' ? parts[i].before : "", stdout);
+        print_safe(text);
+    }
+}
+
 static void print_checks(const json_t *checks)
 {
     const char *name;
@@ -107,6 +80,7 @@ static void print_checks(const json_t *checks)
             print_safe(name);
             fputs(": ", stdout);
             print_safe(text_of(check, "status"));
+            print_login(json_object_get(check, "login"));
             if (text_of(check, "output")[0] != '\0')
                 fputs(", ", stdout);
             print_safe(text_of(check, "output"));
@@ -154,14 +128,6 @@ static int report(struct cli *cli, const struct question *q)
     return code == EXIT_OK && failing ? EXIT_FAILED : code;
 }
 
-/* A server with a certificate of its own making is believed when it is the one of the configuration. */
-static struct trust *own_certificate(const struct question *q, const struct server_settings *s)
-{
-    const char *why;
-    bool tls = strncmp(q->address.url, "https:", 6) == 0;
-    return tls && s->tls_cert.n != 0 ? trust_load(s->tls_cert.p, &why) : NULL;
-}
-
 static int run(struct cli *cli)
 {
     struct question q = {.key = NULL};
@@ -177,8 +143,8 @@ static int run(struct cli *cli)
     } else if (!upstream_global_init()) {
         code = complain(EXIT_FAILED, "out of memory");
     } else {
-        q.key = best_key(&rt->settings.security);
-        q.trust = own_certificate(&q, &rt->settings.server);
+        q.key = ask_key(&rt->settings.security);
+        ask_trust(&q, &rt->settings.server);
         code = report(cli, &q);
         trust_unref(q.trust);
         upstream_global_release();

@@ -26,6 +26,17 @@ static size_t share_of_host(const struct server *s, const struct runtime *rt)
     return (limit + s->worker_n - 1) / s->worker_n; /* 0 stays 0: no limit */
 }
 
+/* The view outlives the worker: the service's last messages still reach it. */
+static bool open_view(struct worker *w, struct server *s, struct loop *loop)
+{
+    if (s->auth == NULL)
+        return true;
+    w->auth = auth_view_new(s->auth, loop, (size_t)(w - s->workers));
+    if (w->auth != NULL)
+        chain_worker_set_auth(w->chain, w->auth);
+    return w->auth != NULL;
+}
+
 bool worker_open(struct worker *w, struct server *s)
 {
     struct upstream_options options = {.max_connections_per_host = share_of_host(s, s->rt),
@@ -40,7 +51,7 @@ bool worker_open(struct worker *w, struct server *s)
     if (w->upstream == NULL || !http_worker_watch(w->http, upstream_fd(w->upstream), on_upstream, w->upstream))
         return false;
     w->chain = chain_worker_new(loop, &upstream_transport, w->upstream, runtime_ref(s->rt));
-    if (w->chain == NULL)
+    if (w->chain == NULL || !open_view(w, s, loop))
         return false;
     http_worker_set_backend(w->http, &backend, w->chain);
     return true;
@@ -111,5 +122,6 @@ void worker_close(struct worker *w)
     upstream_free(w->upstream);
     if (w->http != NULL)
         http_worker_free(w->http);
+    auth_view_free(w->auth); /* after http_worker_free has run what was posted */
     *w = (struct worker){.http = NULL};
 }

@@ -6,6 +6,7 @@
 #include <base/assert.h>
 #include <base/budget.h>
 #include <base/fault.h>
+#include <base/secret.h>
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -48,6 +49,12 @@ void arena_init(struct arena *a, struct arena_cache *cache, size_t budget)
     *a = (struct arena){.cache = cache, .budget = budget == 0 ? SIZE_MAX : budget};
 }
 
+void arena_init_secret(struct arena *a, size_t budget)
+{
+    arena_init(a, NULL, budget);
+    a->wipes = true;
+}
+
 static bool charge(struct arena *a, size_t n)
 {
     if (n > a->budget - a->used || CCP_FAULT("arena.alloc"))
@@ -70,8 +77,16 @@ static struct arena_chunk *take_chunk(struct arena *a)
     return c;
 }
 
+/* What held secrets leaves nothing behind. */
+static void wipe(const struct arena *a, struct arena_chunk *c)
+{
+    if (a->wipes)
+        secret_wipe((char *)c + HEADER, c->size - HEADER);
+}
+
 static void give_chunk(struct arena *a, struct arena_chunk *c)
 {
+    wipe(a, c);
     if (a->cache == NULL || a->cache->count >= a->cache->keep) {
         release(c);
         return;
@@ -203,6 +218,7 @@ void arena_rewind(struct arena *a, struct arena_mark mark)
         CCP_ASSERT(a->large != NULL);
         struct arena_chunk *c = a->large;
         a->large = c->next;
+        wipe(a, c);
         release(c);
     }
     a->at = mark.at;

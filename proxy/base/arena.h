@@ -30,6 +30,7 @@ struct arena {
     struct arena_chunk *chunks, *large;
     char *at, *end;
     size_t used, budget; /* bytes charged, bytes allowed */
+    bool wipes;          /* memory is overwritten before it is given back: for secrets; no cache */
     struct arena_defer *defers;
 };
 
@@ -44,6 +45,8 @@ void arena_cache_release(struct arena_cache *cache);
 
 /* budget 0 = unlimited (configuration, CLI). */
 void arena_init(struct arena *a, struct arena_cache *cache, size_t budget);
+/* The same for memory that holds secrets: rewind and end overwrite it. */
+void arena_init_secret(struct arena *a, size_t budget);
 /* Zeroed? No. Aligned to 16. n = 0 gives a valid pointer. */
 void *arena_alloc(struct arena *a, size_t n) __attribute__((malloc, alloc_size(2)));
 void *arena_zalloc(struct arena *a, size_t n);

@@ -2,8 +2,9 @@
  * Secrets: keys and tokens.
  *
  * A struct ccp_secret has no print function and its bytes live in pages that are locked, kept out of core
- * dumps and wiped before they are returned. Only three places may look inside: key comparison, the transport
- * that writes the credential header, and the credential store. Immutable and counted; any thread.
+ * dumps and wiped before they are returned. Few places may look inside: key comparison, the transport that writes the
+ * credential header, the credential store, a login's own requests (its client secret, and what a renewal compares), and
+ * the program's command line and environment. Immutable and counted; any thread.
  */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H

@@ -63,8 +63,8 @@ static void own_headers(struct exchange *x)
     if (x->upstream_model.n != 0 && !ccp_span_eq(x->upstream_model, x->client_model) &&
         headers_value_ok(x->upstream_model))
         answer_header(x, CCP_SPAN("x-ccproxy-upstream-model"), x->upstream_model);
-    if (crossing_dropped(x).n != 0)
-        answer_header(x, CCP_SPAN("x-ccproxy-dropped"), crossing_dropped(x));
+    if (x->lost.n != 0)
+        answer_header(x, CCP_SPAN("x-ccproxy-dropped"), x->lost);
     if (x->attempts != 0)
         answer_header(x, CCP_SPAN("server-timing"), timing(x, now > upstream ? now - upstream : 0, upstream));
 }
@@ -152,7 +152,7 @@ static void failure_headers(struct exchange *x)
 {
     if (x->status == CCP_LOGIN_REQUIRED)
         answer_header(x, CCP_SPAN("x-should-retry"), CCP_SPAN("false"));
-    if (x->status == CCP_OVERLOADED || x->status == CCP_SHUTTING_DOWN)
+    if (x->status == CCP_OVERLOADED || x->status == CCP_SHUTTING_DOWN || x->status == CCP_CREDENTIAL_LATER)
         answer_header(x, CCP_SPAN("retry-after"), CCP_SPAN("2"));
 }
 

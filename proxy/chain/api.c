@@ -226,6 +226,16 @@ static bool log_is_json(void)
     return log_current_format() == LOG_JSON;
 }
 
+static bool uses_login(struct ccp_exchange *x)
+{
+    return exchange_of(x)->described != NULL;
+}
+
+static struct ccp_span credential_fact(struct ccp_exchange *x, const char *name)
+{
+    return auth_credential_fact(exchange_of(x)->described, name);
+}
+
 const struct ccp_api chain_api = {
     .size = sizeof(struct ccp_api),
     .major = CCP_ABI_MAJOR,
@@ -247,7 +257,7 @@ const struct ccp_api chain_api = {
     .upstream_model = get_upstream_model,
     .summary = get_summary,
     .alloc = alloc,
-    .printf = print,
+    .print = print,
     .fail = fail,
     .respond = respond,
     .add_response_header = add_response_header,
@@ -264,6 +274,8 @@ const struct ccp_api chain_api = {
     .log_record = plugin_record,
     .log_json = log_is_json,
     .log_room = plugin_room,
+    .uses_login = uses_login,
+    .credential_fact = credential_fact,
 };
 
 static const struct ccp_middleware *const core_middlewares[] = {&core_request_id, &core_host, &core_cors, &core_auth,

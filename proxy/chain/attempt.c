@@ -129,7 +129,8 @@ static bool send(struct exchange *x)
     return x->transfer != NULL;
 }
 
-enum ccp_verdict attempt_start(struct exchange *x)
+/* Everything is there but the request itself. */
+static enum ccp_verdict first(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     if (!attempt_build(x))
@@ -141,20 +142,35 @@ enum ccp_verdict attempt_start(struct exchange *x)
     x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
     x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;
     x->own_headers = x->head.count;
-    exchange_state(x, X_UPSTREAM);
     return send(x) ? CCP_WAIT : CCP_FAILED;
+}
+
+static enum ccp_verdict go(struct exchange *x)
+{
+    enum ccp_verdict verdict = credential_acquire(x);
+    if (verdict != CCP_NEXT)
+        return verdict;
+    if (x->attempts == 0)
+        return first(x);
+    if (x->credential != NULL)
+        credential_describe(x, x->route.provider, &x->up);
+    return send(x) ? CCP_WAIT : CCP_FAILED;
+}
+
+enum ccp_verdict attempt_start(struct exchange *x)
+{
+    exchange_state(x, X_UPSTREAM);
+    x->credential_news = false; /* of a wait that the router began: nothing to send again for */
+    return go(x);
 }
 
 void attempt_next(struct exchange *x)
 {
+    bool again = x->retry || x->credential_news;
     attempt_stop(x);
-    x->upstream_refused = false;
-    if (x->retry) {
-        x->retry = false;
-        if (send(x))
-            return;
-    }
-    answer_failure(x);
+    x->upstream_refused = x->retry = x->credential_news = false;
+    if (!again || go(x) == CCP_FAILED)
+        answer_failure(x);
 }
 
 void attempt_stop(struct exchange *x)

@@ -57,6 +57,9 @@ struct chain_responder {
 struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transport *http, void *http_self,
                                       struct runtime *runtime);
 void chain_worker_free(struct chain_worker *w); /* no exchange may be running */
+/* Where credentials of stored logins come from; before the first exchange. Without it there are none. */
+struct auth_view;
+void chain_worker_set_auth(struct chain_worker *w, struct auth_view *view);
 /* A new configuration: exchanges that run keep theirs. Takes over the caller's reference. */
 void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime);
 struct runtime *chain_worker_runtime(struct chain_worker *w); /* borrowed */
@@ -81,5 +84,7 @@ const struct runtime_core *chain_core(void);
 
 /* Server events (SERVER_STARTED, ...) for subscribers; any thread that owns the runtime reference. */
 void chain_announce(struct runtime *runtime, enum ccp_event event);
+/* The same for events of the credential service; on its thread. */
+void chain_announce_oauth(struct runtime *runtime, enum ccp_event event, const struct ccp_oauth_event *what);
 
 #endif

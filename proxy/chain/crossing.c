@@ -15,7 +15,13 @@ bool crossing_needed(const struct exchange *x)
 {
     bool op = x->route.op == CCP_OP_GENERATE || x->route.op == CCP_OP_COUNT;
     bool collects = x->route.op == CCP_OP_GENERATE && x->route.provider->s.stream_only && !x->wants_stream;
-    return op && (x->spoken != x->route.format || x->body_format != x->route.format || collects);
+    bool differs = x->spoken != x->route.format || x->body_format != x->route.format;
+    return op && (differs || collects || (x->route.op == CCP_OP_COUNT && !crossing_counts(x)));
+}
+
+bool crossing_counts(const struct exchange *x)
+{
+    return format_of(x->spoken)->counts && !(x->route.provider->def->lacks & CCP_LACKS(COUNT));
 }
 
 static void release(void *arg)
@@ -96,24 +102,23 @@ static bool strict(const struct exchange *x)
     return ccp_span_is(headers_get(x->headers, x->header_count, CCP_SPAN("x-ccproxy-strict")), "1");
 }
 
-static bool note_losses(struct exchange *x, const struct prompt *p)
+bool crossing_note_losses(struct exchange *x, const struct prompt *p)
 {
-    struct crossing *c = x->crossing;
     if (p->dropped == NULL)
         return true;
-    c->dropped = dropped_list(x, p);
-    if (c->dropped.p == NULL) {
+    x->lost = dropped_list(x, p);
+    if (x->lost.p == NULL) {
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return false;
     }
     x->dropped = (unsigned)p->dropped_count;
     if (strict(x)) {
         exchange_fail(x, CCP_BAD_REQUEST, "x-ccproxy-strict: provider %.*s would not get: %.*s",
-                      CCP_FMT(x->route.provider->id), CCP_FMT(c->dropped));
+                      CCP_FMT(x->route.provider->id), CCP_FMT(x->lost));
         return false;
     }
     log_write(CCP_LOG_DEBUG, "chain", "%.*s: not carried over from %s to %s: %.*s", CCP_FMT(x->request_id),
-              format_id(x->body_format), format_id(x->spoken), CCP_FMT(c->dropped));
+              format_id(x->body_format), format_id(x->spoken), CCP_FMT(x->lost));
     return true;
 }
 
@@ -125,7 +130,26 @@ static bool edit(struct exchange *x, struct prompt *p, struct ccp_buf *out)
                                                  json_set(a, x->tree, "model", json_new_string(a, x->upstream_model)));
     if (ok && x->spoken == CCP_FORMAT_OPENAI_CHAT) /* or the answer would tell no usage */
         ok = json_set(a, x->tree, "stream_options", json_raw(a, CCP_SPAN("{\"include_usage\":true}")));
+    if (ok && !fit_tree(fit_rules(x), p, x->tree))
+        return false;
     return (ok && json_write(x->tree, out)) || prompt_no_memory(p);
+}
+
+/* Nobody is asked for a count: the request is only read. */
+static bool read_only(struct exchange *x, struct prompt *p)
+{
+    bool ok = format_of(x->body_format)->prompt_read(p, x->tree) && prompt_settle(p, false);
+    return ok || p->status != CCP_OK || prompt_no_memory(p);
+}
+
+/* The body as it goes upstream. False: p says why. */
+static bool write_body(struct exchange *x, struct prompt *p, struct ccp_buf *out)
+{
+    if (p->to.count && !crossing_counts(x))
+        return read_only(x, p) && p->status == CCP_OK;
+    if (x->spoken == x->body_format)
+        return edit(x, p, out);
+    return translate_request(p, x->tree, out) && fit_written(x, p, out);
 }
 
 static bool translate(struct exchange *x, struct ccp_span *path)
@@ -137,8 +161,7 @@ static bool translate(struct exchange *x, struct ccp_span *path)
     /* A grown buffer would be copied: most bodies change little. */
     if (!CCP_FAULT("crossing.reserve"))
         buf_reserve(&c->body, x->body.n + x->body.n / 8 + 1024);
-    bool ok = x->spoken == x->body_format ? edit(x, &p, &c->body) : translate_request(&p, x->tree, &c->body);
-    if (!ok) {
+    if (!write_body(x, &p, &c->body)) {
         x->error_code = p.code;
         exchange_fail(x, p.status, "%.*s", CCP_FMT(p.error));
         return false;
@@ -151,7 +174,7 @@ static bool translate(struct exchange *x, struct ccp_span *path)
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return false;
     }
-    return note_losses(x, &p);
+    return crossing_note_losses(x, &p);
 }
 
 bool crossing_request(struct exchange *x, struct ccp_span *path)
@@ -169,9 +192,4 @@ bool crossing_request(struct exchange *x, struct ccp_span *path)
     x->up.body_pieces = 1;
     verbose_body(x, "upstream request", 0, x->up.body[0]);
     return true;
-}
-
-struct ccp_span crossing_dropped(const struct exchange *x)
-{
-    return x->crossing != NULL ? x->crossing->dropped : CCP_SPAN("");
 }

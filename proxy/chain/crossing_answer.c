@@ -34,7 +34,7 @@ static void answer_count(struct exchange *x, uint64_t tokens, bool estimated)
 bool crossing_estimate(struct exchange *x)
 {
     struct crossing *c = x->crossing;
-    if (!c->count || c->to->counts)
+    if (!c->count || crossing_counts(x))
         return false;
     answer_count(x, c->estimate, true);
     return true;
@@ -150,8 +150,8 @@ static void add_retry_after(struct exchange *x, uint64_t ms)
 static void answer_foreign(struct exchange *x, const struct failure *f)
 {
     struct ccp_buf out;
-    if (f->kind == FAILURE_AUTH && x->route.provider->auth == AUTH_API_KEY) {
-        judge_key_refused(x);
+    if (f->kind == FAILURE_AUTH && (x->route.provider->auth == AUTH_API_KEY || x->route.provider->auth == AUTH_OAUTH)) {
+        x->credential == NULL ? judge_key_refused(x) : judge_login_refused(x);
         answer_failure(x);
         return;
     }

@@ -67,6 +67,7 @@ static void exchange_end(struct exchange *x)
 {
     struct chain_worker *w = x->w;
     attempt_stop(x);
+    credential_release(x);
     pipe_close(x);
     buf_release(&x->first);
     if (x->park_cancel != NULL) {
@@ -101,7 +102,7 @@ static void run_task(struct loop_task *task)
         run_start(x);
     else if (x->state == X_PARKED)
         run_continue(x, x->resumed);
-    else if (x->state == X_UPSTREAM && x->upstream_refused)
+    else if (x->state == X_UPSTREAM && (x->upstream_refused || x->credential_news))
         attempt_next(x);
     else if (x->state == X_FINISHING)
         exchange_end(x);

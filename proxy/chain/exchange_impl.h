@@ -7,6 +7,7 @@
 #ifndef CHAIN_EXCHANGE_IMPL_H
 #define CHAIN_EXCHANGE_IMPL_H
 
+#include <auth/auth.h>
 #include <base/arena.h>
 #include <base/loop.h>
 #include <chain/chain.h>
@@ -29,6 +30,7 @@ struct chain_worker {
     struct loop *loop;
     const struct ccp_transport *http;
     void *http_self;
+    struct auth_view *auth; /* credentials of stored logins, or NULL: there are none */
     struct snapshot *current;
     struct arena_cache cache;
     struct exchange *first; /* all that run */
@@ -98,6 +100,7 @@ struct exchange {
     struct ccp_span client_model, upstream_model;
     bool wants_stream;
     bool models_asked; /* upstream lists were asked for once */
+    bool routed;       /* the provider is chosen; what to speak with it may have had to wait for its list */
 
     size_t entered;
     void (*park_cancel)(void *arg);
@@ -110,7 +113,8 @@ struct exchange {
     struct ccp_response_head head;
     bool head_sent, complete; /* complete: the client got a whole answer */
     uint64_t bytes_out;
-    unsigned dropped; /* members of the request that translation could not carry */
+    unsigned dropped;     /* members of the request that translation could not carry */
+    struct ccp_span lost; /* their names, for x-ccproxy-dropped; empty = nothing */
     struct ccp_stage terminal;
     struct ccp_stage *stages; /* first stage to receive upstream bytes */
 
@@ -118,6 +122,12 @@ struct exchange {
     void *transport_self;
     struct ccp_transfer *transfer;
     struct ccp_upstream_request up;
+    struct auth_credential *credential;      /* of a stored login; a reference */
+    const struct auth_credential *described; /* the one in the request that is being built */
+    struct auth_wait credential_wait;
+    struct loop_timer credential_patience;
+    uint64_t credential_refused;                     /* serial of the one that upstream refused, or 0 */
+    bool credential_asked, credential_news, renewed; /* waited once; the wait is over; one refusal was answered so */
     int attempts;
     bool upstream_refused;              /* the answer was judged not to be given; its body is ignored */
     struct ccp_buf first;               /* those bytes */
@@ -160,8 +170,9 @@ void hooks_emit(struct exchange *x, enum ccp_event event);
 /* route.c: path and method to route; never fails, unknown paths have op NONE and local false. */
 void route_classify(struct exchange *x);
 
-/* router.c: provider and model. False = failed (exchange_fail was called). */
-bool router_choose(struct exchange *x);
+/* router.c: provider, model and the format to speak. CCP_NEXT; CCP_WAIT = parked, to be called again; CCP_FAILED
+ * (exchange_fail was called). */
+enum ccp_verdict router_choose(struct exchange *x);
 
 /* local.c: health, plugins, root. */
 enum ccp_verdict local_serve(struct exchange *x);
@@ -180,13 +191,26 @@ bool body_parse(struct exchange *x);
 enum ccp_verdict attempt_start(struct exchange *x);
 /* upstream_request.c: everything of x->up. False = failed. */
 bool attempt_build(struct exchange *x);
-/* Limits, proxy, trust and credential of a provider into a fresh request. */
-void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up);
+/* Limits, proxy, trust and credential of a provider into a fresh request. False = its login has none just now. */
+bool attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up);
 /* Headers of a request that ccproxy makes on its own behalf. False = no memory. */
 bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up);
 void attempt_stop(struct exchange *x);
-/* After the answer was judged: ends this transfer, then tries again or answers the failure. From a task. */
+/* After the answer was judged, or when the credential came: ends this transfer, then sends, or answers the failure.
+ * From a task. */
 void attempt_next(struct exchange *x);
+
+/* credential.c: stored logins. */
+/* Can requests to this provider be tried now? And if not: why, and what to do. For routing and health. */
+bool credential_usable(const struct exchange *x, const struct provider *p);
+struct ccp_span credential_missing(const struct exchange *x, const struct provider *p);
+/* Gets the provider's credential. NEXT: it is there, or none is needed. WAIT: attempt_next runs when there is news. */
+enum ccp_verdict credential_acquire(struct exchange *x);
+/* Upstream refused it. True: acquire again and send again; false: that was done before. */
+bool credential_renewable(struct exchange *x);
+/* Into a request to this provider. False: there is none. */
+bool credential_describe(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up);
+void credential_release(struct exchange *x);
 
 /* crossing.c, crossing_answer.c: requests and answers that change their format on the way. */
 bool crossing_needed(const struct exchange *x);
@@ -202,14 +226,18 @@ enum ccp_push crossing_body(struct exchange *x, struct ccp_span bytes);
 void crossing_done(struct exchange *x, enum ccp_status status, struct ccp_span why);
 /* Ends a stream that has begun with the recorded failure. False = there is no translated stream that could say it. */
 bool crossing_fail(struct exchange *x);
-struct ccp_span crossing_dropped(const struct exchange *x); /* for x-ccproxy-dropped; empty = nothing */
+
+/* fit.c: a body that passes in its own format is changed where the provider's rules say so; then x->up.body is set and
+ * *changed true. False = failed. */
+bool fit_body(struct exchange *x, bool *changed);
 
 /* judge.c: true = the answer may go to the client. False with x->judging: its first bytes decide (judge_body);
  * false without: attempt_next was queued. */
 bool judge_head(struct exchange *x, int status);
 bool judge_body(struct exchange *x, struct ccp_span bytes, bool end);
-/* Records that the upstream refused our own key. */
+/* Records that the upstream refused our own key, or a stored login that was renewed. */
 void judge_key_refused(struct exchange *x);
+void judge_login_refused(struct exchange *x);
 
 /* answer.c: the way to the client. */
 bool answer_header(struct exchange *x, struct ccp_span name, struct ccp_span value);

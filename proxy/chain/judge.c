@@ -26,9 +26,25 @@ void judge_key_refused(struct exchange *x)
                   CCP_FMT(p->id));
 }
 
+void judge_login_refused(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    exchange_fail(x, CCP_LOGIN_REQUIRED,
+                  "provider %.*s refused its login although it was renewed (HTTP %d); run: ccproxy auth login %.*s "
+                  "--force",
+                  CCP_FMT(p->id), x->waiting_status, CCP_FMT(p->login.login->name));
+}
+
+/* A login is renewed and the request sent again, once; a key cannot be renewed. */
 static void refuse(struct exchange *x)
 {
-    judge_key_refused(x);
+    if (x->credential == NULL)
+        judge_key_refused(x);
+    else if (credential_renewable(x))
+        x->retry = true;
+    else
+        judge_login_refused(x);
+    buf_release(&x->first);
     give_up_soon(x);
 }
 
@@ -36,7 +52,7 @@ bool judge_head(struct exchange *x, int status)
 {
     const struct provider *p = x->route.provider;
     x->waiting_status = status;
-    if (p->auth != AUTH_API_KEY || status < 400)
+    if ((p->auth != AUTH_API_KEY && p->auth != AUTH_OAUTH) || status < 400)
         return true;
     if (status == 401) {
         refuse(x);
@@ -68,7 +84,7 @@ bool judge_body(struct exchange *x, struct ccp_span bytes, bool end)
         buf_release(&x->first);
         give_up_soon(x);
         return false;
-    case CCP_REFRESH_AND_RETRY: /* a key cannot be refreshed */
+    case CCP_REFRESH_AND_RETRY:
         refuse(x);
         return false;
     case CCP_ERROR:

@@ -29,10 +29,17 @@ static enum ccp_verdict send(struct exchange *x, int status, struct ccp_span typ
     return CCP_DONE;
 }
 
+static struct auth_report login_of(const struct exchange *x, const struct provider *p)
+{
+    if (p->login.login == NULL)
+        return (struct auth_report){.state = AUTH_UNKNOWN};
+    return auth_report(x->w->auth, &p->login);
+}
+
 static bool ready(const struct exchange *x)
 {
     for (size_t i = 0; !x->w->draining && i < x->rt->provider_count; i++)
-        if (x->rt->providers[i].usable)
+        if (credential_usable(x, &x->rt->providers[i]))
             return true;
     return false;
 }
@@ -42,21 +49,64 @@ static const char *overall(const struct exchange *x)
 {
     bool some = false, all = !x->rt->outdated;
     for (size_t i = 0; i < x->rt->provider_count; i++) {
-        some = some || x->rt->providers[i].usable;
-        all = all && (x->rt->providers[i].usable || !x->rt->providers[i].enabled);
+        const struct provider *p = &x->rt->providers[i];
+        bool usable = credential_usable(x, p);
+        some = some || usable;
+        all = all && ((usable && !login_of(x, p).degraded) || !p->enabled);
     }
     return !some || x->w->draining ? "fail" : all ? "pass" : "warn";
 }
 
-static void write_check(const struct provider *p, struct ccp_buf *out)
+static void write_text(struct ccp_buf *out, const char *name, struct ccp_span text)
 {
+    if (text.n == 0)
+        return;
+    buf_printf(out, ",\"%s\":", name);
+    json_quote_to(out, text);
+}
+
+/* "2026-11-21T10:00:00Z" */
+static void write_time(struct ccp_buf *out, const char *name, int64_t unix_s)
+{
+    char text[40];
+    time_t at = (time_t)unix_s;
+    struct tm tm;
+    if (unix_s <= 0 || gmtime_r(&at, &tm) == NULL)
+        return;
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    buf_printf(out, ",\"%s\":\"%s\"", name, text);
+}
+
+/* A stored login as health shows it: never more than what `auth status` says, and no token. */
+static void write_login(const struct provider *p, const struct auth_report *r, struct ccp_buf *out)
+{
+    static const char *const states[] = {
+        [AUTH_UNKNOWN] = "unknown",         [AUTH_READY] = "ready", [AUTH_ABSENT] = "absent",
+        [AUTH_NEEDS_LOGIN] = "needs_login", [AUTH_LATER] = "later",
+    };
+    buf_printf(out, ",\"login\":{\"name\":\"%.*s\",\"state\":\"%s\"", CCP_FMT(p->login.login->name), states[r->state]);
+    write_text(out, "account", r->account);
+    write_time(out, "expires_at", r->expires_at);
+    write_time(out, "next_attempt_at", r->next_attempt_at);
+    buf_addz(out, "}");
+}
+
+static void write_check(const struct exchange *x, const struct provider *p, struct ccp_buf *out)
+{
+    struct auth_report login = login_of(x, p);
+    bool usable = credential_usable(x, p);
     buf_addz(out, "\"provider:");
     buf_add(out, p->id);
-    buf_printf(out, "\":[{\"componentType\":\"component\",\"status\":\"%s\"", p->usable ? "pass" : "fail");
-    if (!p->usable) {
-        buf_addz(out, ",\"output\":");
-        json_quote_to(out, p->unusable);
-    }
+    buf_printf(out, "\":[{\"componentType\":\"component\",\"status\":\"%s\"",
+               !usable                                       ? "fail"
+               : login.degraded || login.state == AUTH_LATER ? "warn"
+                                                             : "pass");
+    if (!usable)
+        write_text(out, "output", credential_missing(x, p));
+    else
+        write_text(out, "output", login.text);
+    if (p->login.login != NULL)
+        write_login(p, &login, out);
     buf_addz(out, "}]");
 }
 
@@ -91,7 +141,7 @@ static enum ccp_verdict serve_health(struct exchange *x)
             if (!x->rt->providers[i].enabled)
                 continue;
             buf_addz(&out, ",");
-            write_check(&x->rt->providers[i], &out);
+            write_check(x, &x->rt->providers[i], &out);
         }
         buf_addz(&out, "}");
     }
@@ -176,13 +226,26 @@ static const char *health_of(struct exchange *x, const struct plugin_instance *p
     *why = p->why;
     if (p->state == PLUGIN_FAILED)
         return "unhealthy";
-    if (p->provider >= 0 && !x->rt->providers[p->provider].usable) {
-        *why = x->rt->providers[p->provider].unusable;
+    if (p->provider >= 0 && !credential_usable(x, &x->rt->providers[p->provider])) {
+        *why = credential_missing(x, &x->rt->providers[p->provider]);
         return "unhealthy";
     }
     if (p->manifest->check != NULL && p->manifest->check(p->self, why) == CCP_HEALTH_FAIL)
         return "unhealthy";
     return "healthy";
+}
+
+static void write_or_null(struct ccp_buf *out, const char *name, struct ccp_span text)
+{
+    if (text.n != 0)
+        write_text(out, name, text);
+    else
+        buf_printf(out, ",\"%s\":null", name);
+}
+
+static bool has_credentials(const struct exchange *x, const struct provider *p)
+{
+    return (p->auth == AUTH_API_KEY || p->auth == AUTH_OAUTH) && credential_usable(x, p);
 }
 
 static enum ccp_verdict serve_plugin_health(struct exchange *x, const struct plugin_instance *p)
@@ -193,20 +256,20 @@ static enum ccp_verdict serve_plugin_health(struct exchange *x, const struct plu
     bool provider = p->provider >= 0;
     const char *status = health_of(x, p, &why);
     buf_init(&out, 64 * 1024);
-    buf_printf(
-        &out,
-        "{\"plugin\":\"%s\",\"status\":\"%s\",\"adapter_loaded\":%s,\"details\":{\"type\":\"%s\",\"initialized\":%s,"
-        "\"has_adapter\":%s,\"has_detection\":false,\"has_credentials\":%s,\"cli_version\":null,\"cli_path\":null",
-        m->name, status, provider && p->state == PLUGIN_ACTIVE ? "true" : "false",
-        m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", p->state == PLUGIN_ACTIVE ? "true" : "false",
-        provider ? "true" : "false",
-        provider && x->rt->providers[p->provider].auth == AUTH_API_KEY && x->rt->providers[p->provider].usable
-            ? "true"
-            : "false");
-    if (why.n != 0) {
-        buf_addz(&out, ",\"message\":");
-        json_quote_to(&out, why);
+    buf_printf(&out,
+               "{\"plugin\":\"%s\",\"status\":\"%s\",\"adapter_loaded\":%s,\"details\":{\"type\":\"%s\","
+               "\"initialized\":%s,\"has_adapter\":%s,\"has_detection\":%s,\"has_credentials\":%s",
+               m->name, status, provider && p->state == PLUGIN_ACTIVE ? "true" : "false",
+               m->kind == CCP_PLUGIN_PROVIDER ? "provider" : "system", p->state == PLUGIN_ACTIVE ? "true" : "false",
+               provider ? "true" : "false", m->program != NULL ? "true" : "false",
+               provider && has_credentials(x, &x->rt->providers[p->provider]) ? "true" : "false");
+    write_or_null(&out, "cli_version", p->program.version);
+    write_or_null(&out, "cli_path", p->program.path);
+    if (provider && x->rt->providers[p->provider].login.login != NULL) {
+        struct auth_report login = login_of(x, &x->rt->providers[p->provider]);
+        write_login(&x->rt->providers[p->provider], &login, &out);
     }
+    write_text(&out, "message", why);
     buf_printf(&out, "},\"_links\":{\"self\":{\"href\":\"/plugins/%s/health\"},\"plugin\":{\"href\":\"/plugins/%s\"}}}",
                m->name, m->name);
     return send(x, 200, JSON_TYPE, &out);

@@ -40,10 +40,10 @@ static void add_all(const struct exchange *x, struct list *l, const struct provi
             *e = cached->v[i];
         } else if (p->s.models.n != 0) {
             struct ccp_span name = cards[i].display_name.n != 0 ? cards[i].display_name : cards[i].id;
-            *e = (struct model_entry){cards[i].id, name, p, cards[i].max_input_tokens, cards[i].max_tokens};
+            *e = (struct model_entry){cards[i].id, name, p, cards[i].max_input_tokens, cards[i].max_tokens, 0};
         } else {
             struct ccp_span id = ccp_span_z(p->def->models[i]);
-            *e = (struct model_entry){id, id, p, 0, 0};
+            *e = (struct model_entry){id, id, p, 0, 0, 0};
         }
         if (!auth_may_see(x, e->id))
             l->n--;
@@ -54,10 +54,10 @@ static void add_all(const struct exchange *x, struct list *l, const struct provi
  * fill a list that others would see. */
 static bool in_merged(const struct exchange *x, const struct provider *p)
 {
-    if (!p->usable || p->auth == AUTH_PASSTHROUGH || !auth_may_use(x, p))
+    if (!credential_usable(x, p) || p->auth == AUTH_PASSTHROUGH || !auth_may_use(x, p))
         return false;
     for (size_t i = 0; p->def->keyless && i < x->rt->provider_count; i++)
-        if (x->rt->providers[i].usable && !x->rt->providers[i].def->keyless)
+        if (credential_usable(x, &x->rt->providers[i]) && !x->rt->providers[i].def->keyless)
             return false;
     return true;
 }
@@ -239,11 +239,16 @@ static enum ccp_verdict serve(struct exchange *x)
 static bool upstream_answers(const struct exchange *x, const struct provider *p)
 {
     unsigned shape = 1u << x->route.format;
-    if (x->key != NULL && x->key->models.n != 0 && p->usable && p->auth != AUTH_PASSTHROUGH)
+    const struct ccp_model_list *list = p->def->list;
+    if (x->key != NULL && x->key->models.n != 0 && models_may_ask(x, p))
         return false;
+    if (list != NULL && models_may_ask(x, p)) {
+        bool asked = list->reader_key != NULL && url_query_get(x->query, ccp_span_z(list->reader_key)).p != NULL;
+        return !has_own_list(p) && x->route.op == CCP_OP_MODELS && (asked || (list->readers & shape));
+    }
     if (x->route.format == CCP_FORMAT_OPENAI_CHAT)
         shape |= CCP_SPEAKS(OPENAI_RESPONSES);
-    return !has_own_list(p) && ((p->formats & shape) || p->auth == AUTH_PASSTHROUGH || !p->usable);
+    return !has_own_list(p) && ((p->formats & shape) || !models_may_ask(x, p));
 }
 
 bool models_serve(struct exchange *x, enum ccp_verdict *verdict)

@@ -18,7 +18,6 @@ struct fetch_group;
 struct fetch {
     struct fetch_group *group;
     const struct provider *p;
-    enum ccp_format format;
     struct ccp_transfer *transfer;
     struct ccp_upstream_request up;
     struct ccp_buf body;
@@ -39,6 +38,28 @@ static struct model_list *slot(const struct exchange *x, const struct provider *
     return s->lists != NULL ? &s->lists[p - x->rt->providers] : NULL;
 }
 
+bool models_known(const struct exchange *x, const struct provider *p)
+{
+    const struct model_list *l = slot(x, p);
+    if (l == NULL || l->expires_ms == 0)
+        return false;
+    return l->expires_ms > clock_ms() || (l->n != 0 && l->asked_ms + FAILED_MS > clock_ms());
+}
+
+unsigned models_served(const struct exchange *x, const struct provider *p, struct ccp_span model)
+{
+    const struct model_list *l = slot(x, p);
+    for (size_t i = 0; l != NULL && i < l->n; i++)
+        if (ccp_span_eq(l->v[i].id, model))
+            return l->v[i].served;
+    return 0;
+}
+
+bool models_may_ask(const struct exchange *x, const struct provider *p)
+{
+    return p->auth != AUTH_PASSTHROUGH && credential_usable(x, p);
+}
+
 const struct model_list *models_cached(const struct exchange *x, const struct provider *p)
 {
     const struct model_list *l = slot(x, p);
@@ -55,15 +76,18 @@ void models_forget(struct snapshot *s)
 
 static void remember(struct fetch *f, bool answered)
 {
-    struct model_list *l = slot(f->group->x, f->p);
+    struct model_list *l = slot(f->group->x, f->p), fresh = {.n = 0};
     if (l == NULL)
         return;
-    arena_end(&l->arena);
-    arena_init(&l->arena, NULL, 4 * LIST_MAX);
-    l->n = 0;
-    bool good = answered && f->status == 200 && models_parse(l, f->p, f->format, buf_span(&f->body));
+    arena_init(&fresh.arena, NULL, 4 * LIST_MAX);
+    bool good = answered && f->status == 200 && models_parse(&fresh, f->p, buf_span(&f->body));
     if (!good)
         log_info("models", "provider %.*s gave no model list (HTTP status %d)", CCP_FMT(f->p->id), f->status);
+    arena_end(good ? &l->arena : &fresh.arena);
+    if (good) {
+        fresh.asked_ms = l->asked_ms;
+        *l = fresh;
+    }
     l->expires_ms = clock_ms() + (good ? FRESH_MS : FAILED_MS);
 }
 
@@ -106,31 +130,25 @@ static void release_all(void *arg)
         buf_release(&g->v[i].body);
 }
 
-static enum ccp_format own_format(const struct provider *p)
+/* The provider's last word, as on a client's request. */
+static bool prepared(struct exchange *x, struct fetch *f)
 {
-    enum ccp_format f = CCP_FORMAT_ANTHROPIC;
-    while (f < CCP_FORMAT_GEMINI && !(p->formats & (1u << f)))
-        f++;
-    return f;
+    return f->p->def->prepare == NULL || f->p->def->prepare(f->p->self, &x->pub, &f->up) == CCP_OK;
 }
 
 static bool build(struct exchange *x, struct fetch *f)
 {
-    static const char *const paths[CCP_FORMAT_COUNT] = {
-        [CCP_FORMAT_ANTHROPIC] = "/v1/models?limit=1000",
-        [CCP_FORMAT_OPENAI_CHAT] = "/models",
-        [CCP_FORMAT_OPENAI_RESPONSES] = "/models",
-        [CCP_FORMAT_GEMINI] = "/v1beta/models?pageSize=1000",
-    };
+    enum ccp_format format;
+    const struct ccp_model_list *shape = models_shape(f->p, &format);
     struct ccp_span base = f->p->s.base_url;
     while (base.n != 0 && base.p[base.n - 1] == '/')
         base.n--;
-    f->format = own_format(f->p);
-    struct ccp_span pieces[] = {base, ccp_span_z(paths[f->format])};
-    attempt_describe(x, f->p, f->format, &f->up);
+    struct ccp_span pieces[] = {base, ccp_span_z(shape->path)};
+    if (!attempt_describe(x, f->p, format, &f->up))
+        return false;
     f->up.method = CCP_SPAN("GET");
     f->up.url = arena_cat(&x->arena, pieces, 2);
-    return f->up.url.p != NULL && attempt_own_headers(x, f->p, &f->up);
+    return f->up.url.p != NULL && attempt_own_headers(x, f->p, &f->up) && prepared(x, f);
 }
 
 bool models_fetch(struct exchange *x, const struct provider *const *providers, size_t n)
@@ -148,6 +166,9 @@ bool models_fetch(struct exchange *x, const struct provider *const *providers, s
             f->transfer = x->w->http->start(x->w->http_self, &x->pub, &f->up, &events, f);
         if (f->transfer == NULL)
             continue;
+        struct model_list *l = slot(x, providers[i]);
+        if (l != NULL)
+            l->asked_ms = clock_ms();
         g->n++;
         g->waiting++;
     }

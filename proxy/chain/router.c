@@ -3,7 +3,7 @@
  * without one the model decides, by the order of the product reference, each step at most once.
  */
 #include <base/assert.h>
-#include <chain/exchange_impl.h>
+#include <chain/models_impl.h>
 
 static const struct {
     const char *pattern; /* prefix of the model's name; "o#" = an o and a digit */
@@ -38,7 +38,7 @@ static struct provider *by_family(struct exchange *x, struct ccp_span model)
             continue;
         for (int k = 0; k < 2 && families[i].providers[k] != NULL; k++) {
             struct provider *p = by_name(x, ccp_span_z(families[i].providers[k]));
-            if (p != NULL && p->usable)
+            if (p != NULL && credential_usable(x, p))
                 return p;
             if (enabled == NULL)
                 enabled = p;
@@ -75,7 +75,7 @@ static struct provider *by_format(struct exchange *x)
     struct provider *mock = NULL;
     for (size_t i = 0; i < x->rt->provider_count; i++) {
         struct provider *p = &x->rt->providers[i];
-        if (!p->usable || !(p->formats & (1u << x->route.format)))
+        if (!credential_usable(x, p) || !(p->formats & (1u << x->route.format)))
             continue;
         if (!p->def->keyless)
             return p;
@@ -141,10 +141,29 @@ static enum ccp_format best_format(const struct provider *p)
     return f;
 }
 
+/* By what the upstream's list says of the model; what it says nothing of is served as Chat, as it was before there were
+ * lists that do. The list is unknown for another's credential: then the client knows best what it may ask. */
+static enum ccp_format listed_format(struct exchange *x, const struct provider *p)
+{
+    static const enum ccp_format order[] = {CCP_FORMAT_OPENAI_RESPONSES, CCP_FORMAT_ANTHROPIC};
+    enum ccp_format client = x->route.format;
+    if (p->auth == AUTH_PASSTHROUGH)
+        return p->formats & (1u << client) ? client : CCP_FORMAT_OPENAI_CHAT;
+    unsigned served = models_served(x, p, x->upstream_model) & p->formats;
+    if (served & (1u << client))
+        return client;
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (served & (1u << order[i]))
+            return order[i];
+    return CCP_FORMAT_OPENAI_CHAT;
+}
+
 /* What to speak with this provider. */
 static enum ccp_format spoken_with(struct exchange *x, const struct provider *p)
 {
     enum ccp_format client = x->route.format;
+    if (p->def->choose_by_list)
+        return listed_format(x, p);
     if (p->def->choose != NULL)
         return p->def->choose(p->self, &x->pub, client, x->client_model).format;
     return p->formats & (1u << client) ? client : best_format(p);
@@ -162,6 +181,10 @@ static bool speaks(struct exchange *x)
     /* Chat's embeddings and completions belong to the OpenAI family, whichever of its formats a block names. */
     if (x->route.format == CCP_FORMAT_OPENAI_CHAT && x->route.op != CCP_OP_GENERATE)
         wanted |= CCP_SPEAKS(OPENAI_RESPONSES);
+    bool older =
+        x->route.format == CCP_FORMAT_OPENAI_CHAT && (x->route.op == CCP_OP_EMBED || x->route.op == CCP_OP_FAMILY);
+    if (older && (p->def->lacks & CCP_LACKS(EMBED)))
+        wanted = 0;
     if (can_cross(x)) {
         x->spoken = spoken_with(x, p);
         return !crossing_needed(x) || body_parse(x);
@@ -172,28 +195,76 @@ static bool speaks(struct exchange *x)
     return false;
 }
 
-/* Who reads the model out of the body? Routing without a prefix, mappings, limited keys, own transports. */
+/* A body that may have to be changed is decoded to see. */
+static bool has_rules(const struct exchange *x, const struct provider *p)
+{
+    for (int f = 0; f < CCP_FORMAT_COUNT; f++)
+        if (can_cross(x) && p->def->body_rules[f] != NULL)
+            return true;
+    return false;
+}
+
+/* Who reads the model out of the body? Routing without a prefix, mappings, limited keys, own transports, and the rules
+ * of providers. */
 static bool model_needed(const struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     return p == NULL || p->s.model_mappings.n != 0 || p->def->transport != NULL || x->crosses ||
-           (x->key != NULL && x->key->models.n != 0);
+           p->def->choose_by_list || has_rules(x, p) || (x->key != NULL && x->key->models.n != 0);
 }
 
-bool router_choose(struct exchange *x)
+static void map_model(struct exchange *x)
 {
-    const struct provider *given = x->route.provider;
-    x->spoken = x->body_format = x->route.format;
-    x->crosses =
-        can_cross(x) && given != NULL && given->def->choose == NULL && spoken_with(x, given) != x->route.format;
-    if (!body_read(x, model_needed(x)) || !choose_provider(x) || !speaks(x))
-        return false;
-    const struct provider *p = x->route.provider;
     if (x->upstream_model.n == 0)
         x->upstream_model = x->client_model;
     const struct model_mapping *m =
-        x->upstream_model.n != 0 ? settings_map_model(&p->s.model_mappings, x->upstream_model) : NULL;
+        x->upstream_model.n != 0 ? settings_map_model(&x->route.provider->s.model_mappings, x->upstream_model) : NULL;
     if (m != NULL)
         x->upstream_model = m->target;
-    return true;
+}
+
+static bool route(struct exchange *x)
+{
+    const struct provider *given = x->route.provider;
+    bool fixed = given != NULL && given->def->choose == NULL && !given->def->choose_by_list;
+    x->spoken = x->body_format = x->route.format;
+    x->crosses = can_cross(x) && fixed && spoken_with(x, given) != x->route.format;
+    if (!body_read(x, model_needed(x)) || !choose_provider(x))
+        return false;
+    map_model(x);
+    return x->routed = true;
+}
+
+static bool needs_list(const struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    return x->route.op == CCP_OP_GENERATE && p->def->choose_by_list && models_may_ask(x, p) && !x->models_asked &&
+           !models_known(x, p);
+}
+
+/* The list is asked for with the provider's credential, which may have to be waited for, and only once: without an
+ * answer there is still a default. */
+static enum ccp_verdict ask_for_list(struct exchange *x)
+{
+    const struct provider *p = x->route.provider;
+    x->credential_news = false; /* what was waited for is asked again here */
+    enum ccp_verdict verdict = credential_acquire(x);
+    if (verdict == CCP_WAIT) {
+        x->resumed = CCP_NEXT;
+        exchange_state(x, X_PARKED);
+    }
+    if (verdict != CCP_NEXT)
+        return verdict;
+    x->models_asked = true;
+    return models_fetch(x, &p, 1) ? CCP_WAIT : CCP_NEXT;
+}
+
+enum ccp_verdict router_choose(struct exchange *x)
+{
+    if (!x->routed && !route(x))
+        return CCP_FAILED;
+    enum ccp_verdict verdict = needs_list(x) ? ask_for_list(x) : CCP_NEXT;
+    if (verdict != CCP_NEXT)
+        return verdict;
+    return speaks(x) ? CCP_NEXT : CCP_FAILED;
 }

@@ -54,7 +54,10 @@ static enum ccp_verdict application(struct exchange *x)
     }
     if (models_serve(x, &verdict))
         return verdict;
-    if (!router_choose(x) || !auth_scope(x))
+    verdict = router_choose(x);
+    if (verdict != CCP_NEXT)
+        return verdict;
+    if (!auth_scope(x))
         return CCP_FAILED;
     hooks_emit(x, CCP_EVENT_REQUEST_ROUTED);
     return attempt_start(x);

@@ -4,6 +4,7 @@
  * Same-format requests keep the client's bytes and headers but for what belongs to one hop; requests that cross
  * formats (crossing.c) are ccproxy's own.
  */
+#include <base/assert.h>
 #include <base/fault.h>
 #include <chain/exchange_impl.h>
 #include <wire/headers.h>
@@ -110,6 +111,11 @@ static bool build_url(struct exchange *x)
 
 static bool build_body(struct exchange *x)
 {
+    bool fitted;
+    if (!fit_body(x, &fitted))
+        return false;
+    if (fitted)
+        return true;
     x->up.body[0] = x->body;
     x->up.body_pieces = x->body.n != 0;
     if (x->model_raw.n == 0 || ccp_span_eq(x->client_model, x->upstream_model))
@@ -203,14 +209,35 @@ static bool build_headers(struct exchange *x)
     return h != NULL && all_named(h, x->up.header_count);
 }
 
+static size_t count_kept(const struct provider *p)
+{
+    size_t n = 0;
+    while (p->def->keeps != NULL && p->def->keeps[n] != NULL)
+        n++;
+    return n;
+}
+
+/* What the provider wants of the client's headers whatever its format. `h` has room behind n. */
+static size_t add_kept(const struct exchange *x, struct ccp_header *h, size_t n)
+{
+    for (size_t i = 0, most = count_kept(x->route.provider); i < most; i++) {
+        struct ccp_span name = ccp_span_z(x->route.provider->def->keeps[i]);
+        struct ccp_header kept = {name, headers_get(x->headers, x->header_count, name)};
+        if (kept.value.p != NULL && goes_upstream(x, &kept))
+            h[n++] = kept;
+    }
+    return n;
+}
+
 bool attempt_own_headers(struct exchange *x, const struct provider *p, struct ccp_upstream_request *up)
 {
-    struct ccp_header *h = room_for(x, p, 1);
+    bool asked_for = p == x->route.provider; /* on behalf of this client: who asks is the same here */
+    struct ccp_header *h = room_for(x, p, 1 + count_kept(p));
     if (h == NULL)
         return false;
     h[0] = (struct ccp_header){CCP_SPAN("user-agent"), CCP_SPAN("ccproxy/" CCP_VERSION)};
     up->headers = h;
-    up->header_count = add_fixed(x, p, h, 1);
+    up->header_count = add_fixed(x, p, h, asked_for ? add_kept(x, h, 1) : 1);
     return all_named(h, up->header_count);
 }
 
@@ -246,12 +273,12 @@ static bool client_credential(struct exchange *x, struct ccp_header *out)
     return out->value.p != NULL;
 }
 
-/* None of the client's but its credential (passthrough) and x-client-request-id. */
+/* None of the client's but its credential (passthrough), x-client-request-id, and what the provider keeps. */
 static bool crossing_headers(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
     struct ccp_span id = headers_get(x->headers, x->header_count, CCP_SPAN("x-client-request-id"));
-    struct ccp_header *h = room_for(x, p, 5);
+    struct ccp_header *h = room_for(x, p, 5 + count_kept(p));
     size_t n = 0;
     if (h == NULL)
         return false;
@@ -262,6 +289,7 @@ static bool crossing_headers(struct exchange *x)
         (struct ccp_header){CCP_SPAN("accept"), stream ? CCP_SPAN("text/event-stream") : CCP_SPAN("application/json")};
     if (id.p != NULL)
         h[n++] = (struct ccp_header){CCP_SPAN("x-client-request-id"), id};
+    n = add_kept(x, h, n);
     if (p->auth == AUTH_PASSTHROUGH && !client_credential(x, &h[n++]))
         return false;
     x->up.headers = h;
@@ -287,7 +315,7 @@ static bool acquire(struct exchange *x)
                       CCP_FMT(p->id));
         return false;
     }
-    if (!p->usable) {
+    if (p->login.login == NULL && !p->usable) {
         exchange_fail(x, CCP_LOGIN_REQUIRED, "provider %.*s has no usable credential: %.*s", CCP_FMT(p->id),
                       CCP_FMT(p->unusable));
         return false;
@@ -295,8 +323,9 @@ static bool acquire(struct exchange *x)
     return true;
 }
 
-void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up)
+bool attempt_describe(struct exchange *x, const struct provider *p, enum ccp_format f, struct ccp_upstream_request *up)
 {
+    x->described = NULL;
     *up = (struct ccp_upstream_request){
         .limits = p->limits,
         .proxy = p->proxy,
@@ -306,17 +335,21 @@ void attempt_describe(struct exchange *x, const struct provider *p, enum ccp_for
         .http2 = p->s.http2 || x->rt->settings.upstream.http2,
         .trust = p->trust != NULL ? p->trust : x->rt->trust,
     };
+    if (p->login.login != NULL)
+        return credential_describe(x, p, up);
     if (p->auth != AUTH_API_KEY || p->s.api_key == NULL)
-        return;
+        return true;
     up->credential = p->s.api_key;
     up->credential_header = key_header(p, f)->name;
     up->credential_prefix = key_header(p, f)->value;
+    return true;
 }
 
 bool attempt_build(struct exchange *x)
 {
     const struct provider *p = x->route.provider;
-    attempt_describe(x, p, x->spoken, &x->up);
+    bool described = attempt_describe(x, p, x->spoken, &x->up);
+    CCP_ASSERT(described); /* credential_acquire came before */
     x->up.method = x->req.method;
     if (!acquire(x))
         return false;

@@ -53,7 +53,7 @@ static bool as_failure(const struct format_error *e, struct failure *f, struct c
                           .http = e->http,
                           .message = {quoted->p + 1, quoted->n - 2},
                           .code = e->code.n != 0 ? e->code : own_code(e->status)};
-    if (e->status == CCP_LOGIN_REQUIRED) /* 503 without the promise that waiting helps */
+    if (e->status == CCP_LOGIN_REQUIRED || e->status == CCP_CREDENTIAL_LATER) /* 503, but not for want of room */
         f->kind = FAILURE_UPSTREAM;
     return true;
 }

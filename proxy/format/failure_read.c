@@ -57,10 +57,13 @@ static const struct ccp_json *text_in(const struct ccp_json *v)
     return found;
 }
 
-/* The object that describes the error: below "error", below "response" (response.failed), or the root itself. */
+/* The object that describes the error: below "error" or "detail", below "response" (response.failed), or the root
+ * itself. */
 static const struct ccp_json *error_in(const struct ccp_json *root)
 {
     const struct ccp_json *e = ccp_json_get(root, "error");
+    if (!object(e))
+        e = ccp_json_get(root, "detail");
     if (object(e))
         return e;
     e = ccp_json_get(ccp_json_get(root, "response"), "error");

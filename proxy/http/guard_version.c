@@ -9,6 +9,7 @@
 #include <http/guard_impl.h>
 
 #include <base/log.h>
+#include <http/http.h>
 
 #include <dlfcn.h>
 #include <link.h>
@@ -80,16 +81,27 @@ bool guard_version_known(const char *version)
     return strncmp(version, KNOWN, sizeof(KNOWN) - 1) == 0 && strchr("+~.", version[sizeof(KNOWN) - 1]) != NULL;
 }
 
-void guard_version_check(void)
+bool http_guard_version(char text[HTTP_ERRBUF])
 {
     char version[128] = CCP_H2O_PACKAGE;
     struct search s = {.address = (uintptr_t)dlsym(RTLD_NEXT, "h2o_http2_decode_frame")};
     dl_iterate_phdr(look_at, &s);
     if (strcmp(s.id, CCP_H2O_BUILD_ID) != 0)
         installed_version(version, sizeof(version));
-    if (!guard_version_known(version))
-        log_warn("http",
+    bool known = guard_version_known(version);
+    if (known)
+        snprintf(text, HTTP_ERRBUF, "libh2o-evloop %s", version);
+    else
+        snprintf(text, HTTP_ERRBUF,
                  "libh2o-evloop %s (build id %s) is not one this guard was written for, which is " KNOWN
                  "; its self-test passed",
                  version[0] != '\0' ? version : "of unknown version", s.id[0] != '\0' ? s.id : "unknown");
+    return known;
+}
+
+void guard_version_check(void)
+{
+    char text[HTTP_ERRBUF];
+    if (!http_guard_version(text))
+        log_warn("http", "%s", text);
 }

@@ -119,5 +119,8 @@ size_t http_worker_requests(const struct http_worker *w);
  * a smuggled HTTP/1 head gets 400, and an HTTP/2 header bomb ends its connection. False: do not serve; `why`
  * says what failed (exit 78). */
 bool http_guard_check(char why[HTTP_ERRBUF]);
+/* Which libh2o this process runs with, into `text`. False: not one that the guard was written for; `text` says so. Call
+ * it after http_guard_check. */
+bool http_guard_version(char text[HTTP_ERRBUF]);
 
 #endif

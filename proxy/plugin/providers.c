@@ -26,11 +26,120 @@ static struct ccp_span ask_for_key(struct runtime *rt, const struct provider *p,
     return arena_printf(arena_of(rt), "set %s.api_key, or auth = \"none\" or \"passthrough\"", path);
 }
 
+/* -- logins -- */
+
+/* The login that this provider uses: the one it names, its own, or the block of the same name. NULL = none; a name that
+ * nobody knows is a fault. */
+static const struct oauth_provider *login_of(struct runtime *rt, const struct provider *p, const char *path)
+{
+    if (p->s.oauth.n == 0 && p->def->login != NULL)
+        return runtime_login(rt, ccp_span_z(p->def->login));
+    const struct oauth_provider *login = runtime_login(rt, p->s.oauth.n != 0 ? p->s.oauth : p->id);
+    if (p->s.oauth.n == 0) /* a block shares its name with a login only on purpose: not with another's alias */
+        return login != NULL && ccp_span_eq(login->name, p->id) ? login : NULL;
+    if (login == NULL)
+        config_fault(rt->config, path, "oauth", false, "there is no login \"%.*s\": see ccproxy auth providers",
+                     CCP_FMT(p->s.oauth));
+    return login;
+}
+
+static struct ccp_span ask_for_login(struct runtime *rt, const struct provider *p, const char *path)
+{
+    struct arena *a = arena_of(rt);
+    struct ccp_span account = p->login.account;
+    struct ccp_span run = p->login.file.n != 0
+                              ? arena_printf(a, "log in with the program that keeps %.*s", CCP_FMT(p->login.file))
+                              : arena_printf(a, "run: ccproxy auth login %.*s%s%.*s", CCP_FMT(p->login.login->name),
+                                             account.n != 0 ? " --account " : "", CCP_FMT(account));
+    if (p->s.auth == AUTH_OAUTH || (p->def->login != NULL && p->def->api_key == NULL))
+        return run;
+    return arena_printf(a, "%.*s, or %.*s", CCP_FMT(run), CCP_FMT(ask_for_key(rt, p, path)));
+}
+
+/* What decides where a login goes, and who could read it on the way. */
+static const struct {
+    bool all; /* of [upstream] */
+    const char *key;
+} ways[] = {{false, "base_url"}, {false, "headers"},   {false, "proxy"}, {false, "ca_file"},
+            {false, "oauth"},    {false, "auth_file"}, {true, "proxy"},  {true, "ca_file"}};
+
+static bool is_stored(struct runtime *rt, const struct provider *p)
+{
+    char labels[1][STORE_LABEL_MAX + 1];
+    struct store_options options;
+    struct store_error e;
+    if (!runtime_store_options(rt, &options))
+        return false;
+    options.encryption = STORE_PLAIN; /* only names are asked for */
+    struct store *store = store_open(&options, &e);
+    bool stored = store != NULL && store_accounts(store, p->login.login->name, labels, 1, &e) != 0;
+    store_free(store);
+    return stored;
+}
+
+/* A login may not be sent where a file of the current folder says: with one stored that file is refused. False: one
+ * that comes later is not to be used. */
+static bool guard_login(struct runtime *rt, const struct provider *p, const char *path)
+{
+    size_t n = 0, set[sizeof(ways) / sizeof(ways[0])];
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        if (config_set_untrusted(rt->config, ways[i].all ? "upstream" : path, ways[i].key))
+            set[n++] = i;
+    bool stored = n != 0 && (p->login.file.n != 0 || is_stored(rt, p));
+    for (size_t i = 0; stored && i < n; i++)
+        config_fault(rt->config, ways[set[i]].all ? "upstream" : path, ways[set[i]].key, false,
+                     "a file of the current folder may not set this for a provider with a stored login; pass "
+                     "--config to trust the file");
+    return n == 0 || stored;
+}
+
+static struct ccp_span own_file(struct runtime *rt, struct provider *p, const char *path)
+{
+    struct ccp_span file = p->s.auth_file;
+    const char *home = getenv("HOME");
+    if (file.n == 0)
+        return (struct ccp_span){"", 0};
+    if (p->login.login->def->file == NULL)
+        config_fault(rt->config, path, "auth_file", false, "login %.*s knows no file of another program",
+                     CCP_FMT(p->login.login->name));
+    if (ccp_span_starts(file, CCP_SPAN("~/")) && home != NULL)
+        file = arena_printf(arena_of(rt), "%s%.*s", home, (int)(file.n - 1), file.p + 1);
+    if (file.p == NULL || file.p[0] != '/')
+        config_fault(rt->config, path, "auth_file", false, "must be an absolute path, or begin with ~/");
+    return file;
+}
+
+static void resolve_login(struct runtime *rt, struct provider *p, const char *path)
+{
+    char origin[300];
+    p->login.login = login_of(rt, p, path);
+    if (p->login.login == NULL)
+        return;
+    p->login.account = p->s.account;
+    if (p->s.account.n != 0 && !store_label_ok(p->s.account))
+        config_fault(rt->config, path, "account", false, "labels are up to %d letters, digits and . _ @ + -",
+                     STORE_LABEL_MAX);
+    p->login.file = own_file(rt, p, path);
+    p->login.origin = arena_dup(arena_of(rt), oauth_origin(p->s.base_url, origin));
+    if (guard_login(rt, p, path))
+        return;
+    p->login = (struct auth_use){NULL};
+    p->unusable = CCP_SPAN("a file of the current folder says how it is reached, so no login is used; pass --config to "
+                           "trust the file");
+}
+
 static void resolve_auth(struct runtime *rt, struct provider *p, const char *path)
 {
     p->auth = (enum provider_auth)p->s.auth;
+    if (p->auth == AUTH_OAUTH || (p->auth == AUTH_AUTO && p->s.api_key == NULL && !p->def->keyless))
+        resolve_login(rt, p, path);
     if (p->auth == AUTH_AUTO)
-        p->auth = p->s.api_key != NULL ? AUTH_API_KEY : p->def->keyless ? AUTH_NONE : AUTH_AUTO;
+        p->auth = p->s.api_key != NULL ? AUTH_API_KEY
+                  : p->def->keyless    ? AUTH_NONE
+                                       : (p->login.login != NULL ? AUTH_OAUTH : AUTH_AUTO);
+    if (p->auth == AUTH_OAUTH && p->login.login == NULL && p->s.oauth.n == 0 && p->unusable.n == 0)
+        config_fault(rt->config, path, "auth", false,
+                     "this provider has no login of its own: name one with oauth = \"...\" (ccproxy auth providers)");
     switch (p->auth) {
     case AUTH_NONE:
     case AUTH_PASSTHROUGH:
@@ -42,10 +151,9 @@ static void resolve_auth(struct runtime *rt, struct provider *p, const char *pat
     default:
         p->usable = false;
     }
-    if (p->auth == AUTH_OAUTH)
-        p->unusable = arena_printf(arena_of(rt), "%s.auth is \"oauth\", but this version has no logins: set %s.api_key",
-                                   path, path);
-    else if (!p->usable)
+    if (p->login.login != NULL)
+        p->unusable = ask_for_login(rt, p, path); /* as long as there is no login */
+    else if (!p->usable && p->unusable.n == 0)
         p->unusable = ask_for_key(rt, p, path);
     if (!p->enabled) {
         p->usable = false;

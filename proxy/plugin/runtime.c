@@ -79,7 +79,7 @@ static bool bind_plugins(struct runtime *rt)
 struct runtime *runtime_bind(struct config *c)
 {
     struct runtime *rt = calloc(1, sizeof(*rt));
-    struct config_section sections[8];
+    struct config_section sections[16];
     if (rt == NULL) {
         config_unref(c);
         return NULL;
@@ -90,10 +90,11 @@ struct runtime *runtime_bind(struct config *c)
     for (size_t i = 0; i < n; i++)
         config_bind(c, &sections[i]);
     settings_check(c, &rt->settings);
-    if (!bind_plugins(rt) || !providers_resolve(rt)) {
+    if (!bind_plugins(rt) || !logins_bind(rt) || !providers_resolve(rt)) {
         runtime_unref(rt);
         return NULL;
     }
+    logins_finish(rt);
     struct ccp_span name = rt->settings.routing.default_provider;
     if (name.n != 0 && runtime_provider(rt, name) == NULL && runtime_prefix(rt, name) == NULL)
         config_fault(c, "routing", "default_provider", false, "there is no provider \"%.*s\"", CCP_FMT(name));
@@ -229,6 +230,7 @@ static void open_plugin(struct runtime *rt, struct plugin_instance *p, const str
     log_error("plugin", "%s could not be opened: %.*s", p->manifest->name, CCP_FMT(p->why));
     if (p->provider >= 0) {
         rt->providers[p->provider].usable = false;
+        rt->providers[p->provider].login = (struct auth_use){NULL};
         rt->providers[p->provider].unusable = p->why;
     }
 }
@@ -261,11 +263,19 @@ static bool open_all(struct runtime *rt, const struct runtime_core *core, struct
     return true;
 }
 
+static void detect_programs(struct runtime *rt)
+{
+    for (size_t i = 0; i < rt->plugin_count; i++)
+        if (rt->plugins[i].state == PLUGIN_ACTIVE && rt->plugins[i].manifest->program != NULL)
+            rt->plugins[i].program = detect_program(arena_of(rt), rt->plugins[i].manifest->program, getenv("PATH"));
+}
+
 bool runtime_open(struct runtime *rt, const struct runtime_core *core, struct ccp_span *why)
 {
+    detect_programs(rt);
     *why = CCP_SPAN("out of memory");
-    return providers_load_trust(rt, why) && open_all(rt, core, why) && runtime_plan(rt, core) && build_hooks(rt) &&
-           build_routes(rt);
+    return providers_load_trust(rt, why) && logins_load_trust(rt, why) && open_all(rt, core, why) &&
+           runtime_plan(rt, core) && build_hooks(rt) && build_routes(rt);
 }
 
 struct runtime *runtime_ref(struct runtime *rt)
@@ -307,9 +317,15 @@ size_t runtime_sections(struct runtime *rt, struct config_section *out, size_t m
             if (p != NULL)
                 out[n++].target = &p->s;
         }
+    for (size_t i = 0; i < rt->login_count && n < max; i++)
+        out[n++] = (struct config_section){rt->logins[i].path, settings_oauth_rows, NULL,
+                                           (void *)rt->logins[i].settings, "A login."};
     if (n < max) /* documents the keys of a block; bound to nothing */
         out[n++] = (struct config_section){"providers.<name>", settings_block_rows, NULL, NULL,
                                            "A compatible upstream without code: any name, served under /<name>."};
+    if (n < max)
+        out[n++] = (struct config_section){"oauth.<name>", settings_oauth_rows, NULL, NULL,
+                                           "A login of your own, or other values for a built-in one."};
     return n;
 }
 

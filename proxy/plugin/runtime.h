@@ -8,9 +8,11 @@
 #ifndef PLUGIN_RUNTIME_H
 #define PLUGIN_RUNTIME_H
 
+#include <auth/auth.h>
 #include <base/url.h>
 #include <ccproxy/ccproxy.h>
 #include <config/config.h>
+#include <plugin/detect.h>
 #include <plugin/settings.h>
 
 #include <stdatomic.h>
@@ -24,8 +26,9 @@ struct plugin_instance {
     struct ccp_plugin_env env;
     void *self;
     enum plugin_state state;
-    struct ccp_span why; /* of PLUGIN_FAILED */
-    int provider;        /* index into providers, -1 = none */
+    struct ccp_span why;      /* of PLUGIN_FAILED */
+    int provider;             /* index into providers, -1 = none */
+    struct detection program; /* the vendor's own, as it was found when the runtime opened */
 };
 
 /* A provider that requests can be sent to: of a plugin, or of a [providers.<name>] block. */
@@ -44,7 +47,8 @@ struct provider {
     struct ccp_span proxy, no_proxy;
     struct trust *trust;      /* own ca_file, or NULL */
     enum provider_auth auth;  /* resolved: never AUTH_AUTO unless nothing is there */
-    bool usable;              /* a request can be tried now */
+    struct auth_use login;    /* AUTH_OAUTH: the credential it uses; login.login NULL = none */
+    bool usable;              /* a request can be tried now; with a login: if auth_report says so */
     struct ccp_span unusable; /* text for people otherwise: "set plugins.claude_api.api_key ..." */
 };
 
@@ -77,6 +81,8 @@ struct runtime {
     size_t *open_order;
     struct provider *providers;
     size_t provider_count;
+    struct oauth_provider *logins; /* of plugins, then of [oauth.<name>] blocks */
+    size_t login_count;
     struct middleware_entry *chain; /* sorted by layer + order; core ones included */
     size_t chain_count;
     struct hook_entry **hooks[CCP_EVENT_COUNT];
@@ -119,6 +125,10 @@ size_t runtime_sections(struct runtime *rt, struct config_section *out, size_t m
 struct provider *runtime_provider(struct runtime *rt, struct ccp_span id);        /* by id or NULL */
 struct provider *runtime_prefix(struct runtime *rt, struct ccp_span prefix);      /* enabled or not; NULL */
 struct plugin_instance *runtime_plugin(struct runtime *rt, struct ccp_span name); /* or NULL */
+/* A login by name or alias; NULL = none. */
+const struct oauth_provider *runtime_login(const struct runtime *rt, struct ccp_span name);
+/* [auth] as the store wants it. Texts live in the configuration. False: no home folder to put logins into. */
+bool runtime_store_options(struct runtime *rt, struct store_options *out);
 
 /* Orders manifests so that needs come first. Returns NULL, or a text naming what is missing or the cycle. */
 const char *order_plugins(const struct ccp_plugin *const *manifests, size_t n, size_t *order, struct arena *a);

@@ -23,6 +23,12 @@ bool providers_resolve(struct runtime *rt);
 /* Loads what costs time: own trust stores. */
 bool providers_load_trust(struct runtime *rt, struct ccp_span *why);
 
+/* Logins: bound before the providers are resolved; what providers say of them afterwards (origins, proxies). */
+bool logins_bind(struct runtime *rt);
+void logins_finish(struct runtime *rt);
+bool logins_load_trust(struct runtime *rt, struct ccp_span *why);
+bool section_of_login(struct config *c, struct ccp_span name, struct config_section *out);
+
 /* Faults for names and prefixes that are taken or reserved. */
 void providers_check_names(struct runtime *rt);
 

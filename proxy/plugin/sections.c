@@ -21,6 +21,16 @@ static size_t append_rows(struct ccp_config_row *out, size_t at, const struct cc
     return at;
 }
 
+/* The shared rows; where the provider has a default of its own, with that. */
+static size_t append_shared_rows(struct ccp_config_row *out, size_t at, const struct ccp_provider *p)
+{
+    size_t end = append_rows(out, at, settings_provider_rows, 0);
+    for (; at < end; at++)
+        if (p->stream_only && strcmp(out[at].key, "stream_only") == 0)
+            out[at].def = "true";
+    return end;
+}
+
 /* base_url and api_key, whose defaults are the provider's. */
 static size_t append_provider_rows(struct arena *a, struct ccp_config_row *out, const struct ccp_provider *p)
 {
@@ -41,7 +51,7 @@ static size_t append_provider_rows(struct arena *a, struct ccp_config_row *out, 
             .offset = offsetof(struct provider_settings, api_key),
             .def = p->api_key != NULL ? arena_printf(a, "\"%s\"", p->api_key).p : "\"\"",
         };
-    return append_rows(out, at, settings_provider_rows, 0);
+    return append_shared_rows(out, at, p);
 }
 
 bool section_of_plugin(struct config *c, const struct ccp_plugin *m, struct config_section *out)

@@ -18,6 +18,7 @@ size_t settings_sections(struct settings *s, struct config_section *out)
         {"cors", settings_cors_rows, NULL, &s->cors, "Browsers."},
         {"upstream", settings_upstream_rows, NULL, &s->upstream, "Connections to providers."},
         {"routing", settings_routing_rows, NULL, &s->routing, "Requests without a provider prefix."},
+        {"auth", settings_auth_rows, NULL, &s->auth, "Stored logins."},
     };
     memcpy(out, all, sizeof(all));
     return sizeof(all) / sizeof(all[0]);

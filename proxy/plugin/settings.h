@@ -99,7 +99,7 @@ struct provider_settings {
     struct ccp_span base_url;
     int auth; /* enum provider_auth */
     struct ccp_secret *api_key;
-    struct ccp_span oauth, account;
+    struct ccp_span oauth, account, auth_file;
     struct ccp_map headers;
     uint64_t timeout; /* 0 = [upstream] first_byte_timeout */
     struct ccp_span proxy, no_proxy, ca_file;
@@ -111,6 +111,28 @@ struct provider_settings {
     /* [providers.<name>] only */
     int format; /* enum ccp_format */
     struct ccp_span prefix;
+};
+
+/* [auth] */
+struct auth_settings {
+    struct ccp_span directory; /* empty = see runtime_store_options */
+    int encryption;            /* enum store_encryption */
+    struct ccp_span key_file, passphrase_file;
+    uint64_t refresh_before; /* ms */
+};
+
+/* [oauth.<name>]: what replaces a built-in login's values, or a login of its own. Empty = not replaced. */
+struct oauth_settings {
+    struct ccp_span label, issuer, authorize_url, token_url, revoke_url, device_url, session_url;
+    struct ccp_span client_id;
+    struct ccp_secret *client_secret;
+    struct ccp_list scopes;
+    struct ccp_span redirect_uri;
+    int64_t callback_port; /* 0 = as registered, or any */
+    bool pkce;
+    int token_body; /* 0 = the login's own, 1 = form, 2 = json */
+    struct ccp_span proxy, no_proxy, ca_file;
+    bool allow_private;
 };
 
 struct plugin_switch {
@@ -125,15 +147,18 @@ struct settings {
     struct cors_settings cors;
     struct upstream_settings upstream;
     struct routing_settings routing;
+    struct auth_settings auth;
 };
 
 extern const struct ccp_config_row settings_top_rows[], settings_server_rows[], settings_logging_rows[],
-    settings_security_rows[], settings_cors_rows[], settings_upstream_rows[], settings_routing_rows[];
+    settings_security_rows[], settings_cors_rows[], settings_upstream_rows[], settings_routing_rows[],
+    settings_auth_rows[];
 extern const struct ccp_config_row settings_provider_rows[]; /* of a built-in provider */
 extern const struct ccp_config_row settings_block_rows[];    /* of [providers.<name>]: the same and format, prefix */
+extern const struct ccp_config_row settings_oauth_rows[];    /* of [oauth.<name>] */
 extern const struct ccp_config_row settings_switch_rows[];   /* `enabled`, for system plugins */
 
-/* Fills `sections` (at least 8) with the core's tables bound to *s; returns how many. */
+/* Fills `sections` (at least 16) with the core's tables bound to *s; returns how many. */
 size_t settings_sections(struct settings *s, struct config_section *sections);
 /* Rules between keys: adds faults to the configuration. */
 void settings_check(struct config *c, struct settings *s);

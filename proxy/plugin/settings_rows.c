@@ -176,6 +176,53 @@ const struct ccp_config_row settings_routing_rows[] = {
 };
 #undef T
 
+#define T struct auth_settings
+const struct ccp_config_row settings_auth_rows[] = {
+    {"directory", CCP_STRING, offsetof(T, directory), "\"\"", .flags = CCP_ROW_TRUSTED | CCP_ROW_RESTART,
+     .doc = "where logins are kept; default $STATE_DIRECTORY/credentials or $XDG_CONFIG_HOME/ccproxy/credentials"},
+    {"encryption", CCP_ENUM, offsetof(T, encryption), "\"none\"", .choices = "none|key_file|passphrase_file",
+     .flags = CCP_ROW_TRUSTED | CCP_ROW_RESTART, .doc = "of stored logins; after a change: ccproxy auth rekey"},
+    {"key_file", CCP_STRING, offsetof(T, key_file), "\"\"", .flags = CCP_ROW_TRUSTED | CCP_ROW_RESTART,
+     .doc = "32 bytes, raw or as hex or base64; mode 0600, or a systemd credential"},
+    {"passphrase_file", CCP_STRING, offsetof(T, passphrase_file), "\"\"", .flags = CCP_ROW_TRUSTED | CCP_ROW_RESTART,
+     .doc = "its first line is the passphrase"},
+    {"refresh_before", CCP_DURATION, offsetof(T, refresh_before), "\"300s\"", 0, HOUR,
+     .doc =
+         "an access token that ends sooner is renewed before it is used; renewing begins two to three times as early"},
+    END,
+};
+#undef T
+
+#define T struct oauth_settings
+const struct ccp_config_row settings_oauth_rows[] = {
+    {"label", CCP_STRING, offsetof(T, label), "\"\"", .flags = CCP_ROW_TRUSTED, .doc = "name for people"},
+    {"issuer", CCP_STRING, offsetof(T, issuer), "\"\"", .flags = CCP_ROW_TRUSTED,
+     .doc = "URL that the other URLs are discovered from (RFC 8414)"},
+    {"authorize_url", CCP_STRING, offsetof(T, authorize_url), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"token_url", CCP_STRING, offsetof(T, token_url), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"revoke_url", CCP_STRING, offsetof(T, revoke_url), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"device_url", CCP_STRING, offsetof(T, device_url), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"session_url", CCP_STRING, offsetof(T, session_url), "\"\"", .flags = CCP_ROW_TRUSTED,
+     .doc = "copilot: where the session token comes from"},
+    {"client_id", CCP_STRING, offsetof(T, client_id), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"client_secret", CCP_SECRET, offsetof(T, client_secret), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"scopes", CCP_LIST, offsetof(T, scopes), "[]", .flags = CCP_ROW_TRUSTED},
+    {"redirect_uri", CCP_STRING, offsetof(T, redirect_uri), "\"\"", .flags = CCP_ROW_TRUSTED,
+     .doc = "as registered; one that is not on this machine shows a code to paste"},
+    {"callback_port", CCP_INT, offsetof(T, callback_port), "0", 0, 65535, .flags = CCP_ROW_TRUSTED,
+     .doc = "where the browser comes back to; 0 = as registered, else any free port"},
+    {"pkce", CCP_BOOL, offsetof(T, pkce), "true", .flags = CCP_ROW_TRUSTED},
+    {"token_body", CCP_ENUM, offsetof(T, token_body), "\"default\"", .choices = "default|form|json",
+     .flags = CCP_ROW_TRUSTED, .doc = "form or json; default the login's own, else form"},
+    {"proxy", CCP_STRING, offsetof(T, proxy), "\"\"", .flags = CCP_ROW_TRUSTED,
+     .doc = "of these servers; default that of the provider that uses the login"},
+    {"no_proxy", CCP_STRING, offsetof(T, no_proxy), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"ca_file", CCP_STRING, offsetof(T, ca_file), "\"\"", .flags = CCP_ROW_TRUSTED},
+    {"allow_private", CCP_BOOL, offsetof(T, allow_private), "false", .flags = CCP_ROW_TRUSTED},
+    END,
+};
+#undef T
+
 #define T struct model_card
 static const struct ccp_config_row card_rows[] = {
     {"id", CCP_STRING, offsetof(T, id), NULL, .flags = CCP_ROW_REQUIRED},
@@ -195,8 +242,20 @@ static const struct ccp_config_row card_rows[] = {
          "\"auto\"",                                                                                                   \
          .choices = "auto|oauth|api_key|passthrough|none",                                                             \
          .doc = "auto = the key if one is set, else a stored login"},                                                  \
-        {"oauth", CCP_STRING, offsetof(T, oauth), "\"\"", .doc = "no effect yet: name of the login"},                  \
-        {"account", CCP_STRING, offsetof(T, account), "\"\"", .doc = "no effect yet: label of the account"},           \
+        {"oauth",                                                                                                      \
+         CCP_STRING,                                                                                                   \
+         offsetof(T, oauth),                                                                                           \
+         "\"\"",                                                                                                       \
+         .flags = CCP_ROW_TRUSTED,                                                                                     \
+         .doc = "name of the login; default the provider's own"},                                                      \
+        {"account", CCP_STRING, offsetof(T, account), "\"\"",                                                          \
+         .doc = "label of its account; default the only or first one"},                                                \
+        {"auth_file",                                                                                                  \
+         CCP_STRING,                                                                                                   \
+         offsetof(T, auth_file),                                                                                       \
+         "\"\"",                                                                                                       \
+         .flags = CCP_ROW_TRUSTED,                                                                                     \
+         .doc = "use the vendor's own credential file in place, such as ~/.codex/auth.json"},                          \
         {"headers",                                                                                                    \
          CCP_MAP,                                                                                                      \
          offsetof(T, headers),                                                                                         \

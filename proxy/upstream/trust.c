@@ -109,6 +109,13 @@ void trust_unref(struct trust *trust)
     free(trust);
 }
 
+size_t trust_count(struct trust *trust)
+{
+    int n = sk_X509_OBJECT_num(X509_STORE_get0_objects(trust->store));
+
+    return n > 0 ? (size_t)n : 0;
+}
+
 void *trust_context(struct trust *trust)
 {
     return trust->context;

@@ -31,6 +31,7 @@ void upstream_global_release(void);
 struct trust *trust_load(const char *ca_file, const char **why);
 struct trust *trust_ref(struct trust *trust);
 void trust_unref(struct trust *trust);
+size_t trust_count(struct trust *trust); /* certificates in it */
 
 struct upstream *upstream_new(struct loop *loop, const struct upstream_options *options, struct trust *trust);
 /* Cancels what is still running (no callback), closes all connections. */
@@ -58,10 +59,25 @@ struct upstream_counters {
 };
 struct upstream_counters upstream_counters(const struct upstream *u);
 
-/* Blocking variant for the CLI: one request, answer body into `out` (NULL-terminated is not promised).
- * Returns the HTTP status, or 0 with a static text in *why. `unix_socket` may be NULL. */
+/* How a blocking request ended. */
+struct upstream_answer {
+    int status;              /* of the final head, 0 = none came; it may have come without a whole body */
+    const char *why;         /* NULL = the whole answer is here, else what went wrong: static, for people */
+    char detail[128];        /* why a certificate was refused, in OpenSSL's words: printable, may be empty */
+    bool sent;               /* the request may have reached the server; false = it certainly did not */
+    bool timed_out;          /* a limit of the request ran out */
+    bool too_large;          /* the body did not fit into the buffer */
+    uint64_t retry_after_ms; /* from Retry-After, 0 = not said */
+    bool used_up;            /* "x-ratelimit-remaining: 0": a limit of the server's was reached */
+    int64_t date;            /* Unix seconds from Date: the server's clock; 0 = not said */
+    char content_type[64];   /* media type in lower case without parameters; may be empty */
+};
+
+/* Blocking, any thread: for the CLI and for logins. One request on a connection of its own, sent once at most. The body
+ * goes into `out`, whose maximum is its limit; what arrived before a failure stays there. `unix_socket` may be NULL.
+ * True = the whole answer came, whatever its status. */
 struct ccp_buf;
-int upstream_fetch(const char *unix_socket, const struct ccp_upstream_request *request, struct ccp_buf *out,
-                   const char **why);
+bool upstream_fetch(const char *unix_socket, const struct ccp_upstream_request *request, struct ccp_buf *out,
+                    struct upstream_answer *answer);
 
 #endif

@@ -31,6 +31,24 @@ def json():
                 "[" * 511 + "1" + "]" * 511, ' { "k" : [ true , false , null ] } ', '"\\x"', "-", "1.", '{"":""}')
 
 
+def record():
+    own = js.dumps({"version": 1, "provider": "claude-api", "account": "default", "generation": 7, "access_token": "at",
+                    "refresh_token": "rt", "id_token": "it", "token_type": "Bearer", "scope": "a b", "obtained_at": 10,
+                    "expires_in": 20, "expires_at": 30, "token_url": "https://t.example/x", "client_id": "c",
+                    "origins": ["https://a.example"], "facts": {"email": "e", "n": 5}, "xlater": {"a": 1.5},
+                    "session": {"token": "st", "obtained_at": 1, "expires_at": 2, "refresh_at": 3, "more": [1]}})
+    claude = {"accessToken": "a", "refreshToken": "r", "expiresAt": 5000, "scopes": ["x"], "subscriptionType": "pro"}
+    codex = {"access_token": "a", "refresh_token": "r", "id_token": "i", "account_id": "c"}
+    gemini = {"access_token": "a", "refresh_token": "r", "scope": "x y", "expiry_date": 5000, "id_token": "i"}
+    sealed = '{"ccproxy_sealed":1,"cipher":"aes-256-gcm","kdf":"none","nonce":"%s","data":"%s"}'
+    sealed %= "A" * 16, "A" * 28
+    # The first byte is the layout: three vendors', ours, sealed.
+    yield from ("\0" + js.dumps({"claudeAiOauth": claude, "mcpOAuth": {"o": 1}}, indent=2),
+                '\0{"claudeAiOauth":{"accessToken":"a"}}', "\1" + js.dumps({"tokens": codex, "last_refresh": "x"}),
+                "\2" + js.dumps(gemini), '\2{ "access_token" : "a" , "scope":null}', "\3" + own, "\3" + own[:-1] + "}",
+                "\4" + sealed, "\4" + sealed.replace('"none"', '"scrypt","n":32768,"r":8,"p":1,"salt":"AA=="'))
+
+
 def headers():
     yield from ("content-type: text/plain\nx-a:  b \t\n", "Connection: close, X-Gone\nx-gone: 1\nauthorization: k\n",
                 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n", "a: b\r\n c\r\n\td\r\n", "x : y\n",
@@ -324,8 +342,49 @@ def wire_targets():
                 yield "pair_%s_%s" % (name, other), pair(name, other)
 
 
+def jwt():
+    """id_tokens: in the clear (an odd first byte), or a token and a key set; the last one verifies."""
+    claims = '{"iss":"https://i.example","aud":"client-1","nonce":"n-1","exp":1760003600}'
+    for alg in ("RS256", "PS256", "ES256", "EdDSA", "none", "HS256"):
+        yield '1{"alg":"%s","kid":"k1"}\n%s\n%s' % (alg, claims, "s" * 64)
+    yield '1{"alg":"RS256","kid":"../../x","crit":["x"]}\n{"aud":["a","b"],"azp":"a","nbf":1,"iat":1.5}\n' + "s" * 256
+    yield '1{}\n{"x":%s}\n' % ("[" * 40 + "]" * 40)
+    yield "0eyJhbGciOiJub25lIn0.eyJleHAiOjF9.\n{}"
+    yield ("0%s\n"
+           '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k9","use":"sig","x":"%s"}]}' % (
+               "eyJhbGciOiJFZERTQSIsImtpZCI6Ims5In0."
+               "eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsImF1ZCI6ImNsaWVudC0xIiwibm9uY2UiOiJuLTEiLCJleHAiOjE3NjAwMDM2MDB9."
+               "YMriVBAd0RFzXH-CLRgZj6zwDf_oyYBWFMG0-DeyyqJVqDx6MIT4o6Hr-I1_OfnI16ex07F-dN5iWUL_t7LOAg",
+               "a9iTF68ABrdubNgVJTLuuRW3WNqmSo4y8XR9DTQNETY"))
+
+
+def oauth_answer():
+    """Request, status, connection, then bodies with form feeds between them: see the target's head."""
+    token = '{"access_token":"at","token_type":"Bearer","expires_in":%s,"refresh_token":"rt","scope":"a b"}'
+    yield from ("\0\0\0" + token % v for v in ("3600", '"60"', "1e300", "-1", "0.5", "null"))
+    yield "\1\0\0" + '{"access_token":"at","id_token":"e30.eyJleHAiOjk5OTk5OTk5OTksImVtYWlsIjoiYUBiIn0.s"}\f{"keys":[]}'
+    yield "\0\1\0" + '{"error":"invalid_grant","error_description":"SECRET-0123456789-abcdef \\u001b[31m \\u202e"}'
+    yield "\0\2\x10" + '{"error":{"code":"refresh_token_reused","message":"m","type":"invalid_request_error"}}'
+    yield "\0\0\2" + '{"access_token":"at"'
+    yield "\0\0\1" + "{}"
+    yield "\0\0\0" + "<html>" + "x" * 70000
+    begun = ('{"device_code":"d","user_code":"U-1","verification_uri":"https://v.example/","interval":5,'
+             '"expires_in":900}')
+    yield "\3\0\0" + "\f".join([begun, '{"error":"slow_down","interval":10}', '{"error":"authorization_pending"}',
+                                token % 1])
+    yield "\3\0\0" + "\f".join([begun, '{"error":"access_denied"}'])
+    yield ("\4\0\0" + '{"issuer":"https://i.example","authorization_endpoint":"https://i.example/a","token_endpoint":'
+           '"https://i.example/t","jwks_uri":"http://127.0.0.1/k","code_challenge_methods_supported":["S256"]}')
+    yield ("\4\0\0" + '{"issuer":"https://evil.example"}\f{"issuer":"https://i.example","authorization_endpoint":'
+           '"javascript:alert(1)"}')
+    yield "\5\0\0" + '{"token":"tid=1;exp=2","expires_at":1760001800,"refresh_in":1500}'
+    yield "\5\3\0" + '{"error_details":{"message":"no subscription","url":"u","title":"t"}}'
+    yield "\6\1\0" + '{"error":"unsupported_token_type"}'
+
+
 def main():
-    targets = [(f.__name__, f()) for f in (sse, json, headers, url, config, http1, http2, answer, coding, failure)]
+    targets = [(f.__name__, f()) for f in (sse, json, record, headers, url, config, http1, http2, answer, coding,
+                                               failure, jwt, oauth_answer)]
     for name, inputs in targets + list(wire_targets()):
         folder = os.path.join(sys.argv[1], name)
         os.makedirs(folder, exist_ok=True)

@@ -37,7 +37,7 @@ struct ccp_api {
 
     /* -- memory: the exchange's arena; NULL when its budget is spent -- */
     void *(*alloc)(struct ccp_exchange *x, size_t n);
-    struct ccp_span (*printf)(struct ccp_exchange *x, const char *fmt, ...); /* p = NULL when refused */
+    struct ccp_span (*print)(struct ccp_exchange *x, const char *fmt, ...); /* p = NULL when refused */
 
     /* -- answering -- */
     /* Records the first failure; later ones are ignored. Returns CCP_FAILED. `why` is copied. */
@@ -71,6 +71,11 @@ struct ccp_api {
     /* May one more record of this kind be written in this second? Of each kind of a plugin 100 may; false = it is
      * counted, and the server's log tells how many there were. `kind` is a word of the plugin's own, never input. */
     bool (*log_room)(const struct ccp_plugin_env *env, struct ccp_span kind);
+
+    /* -- the credential of the upstream request that `prepare` is working on -- */
+    bool (*uses_login)(struct ccp_exchange *x); /* a stored login, not a key */
+    /* A fact of its account ("account_id", "endpoint", "plan"; see ccp_oauth_call.fact), or empty. */
+    struct ccp_span (*credential_fact)(struct ccp_exchange *x, const char *name);
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "hook.h"
 #include "json.h"
 #include "middleware.h"
+#include "oauth.h"
 #include "plugin.h"
 #include "provider.h"
 #include "span.h"

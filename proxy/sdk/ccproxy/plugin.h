@@ -12,11 +12,12 @@
 #include "hook.h"
 #include "json.h"
 #include "middleware.h"
+#include "oauth.h"
 #include "provider.h"
 
 #define CCP_ABI_MAGIC 0x43435031u /* "CCP1" */
 #define CCP_ABI_MAJOR 1
-#define CCP_ABI_MINOR 0
+#define CCP_ABI_MINOR 1
 
 struct ccp_abi {
     uint32_t magic;
@@ -49,6 +50,13 @@ struct ccp_route {
 /* Answer of `check`: is this instance usable now? */
 enum ccp_health { CCP_HEALTH_PASS, CCP_HEALTH_WARN, CCP_HEALTH_FAIL };
 
+/* The vendor's own program for the same service. The core looks for it at start, by name in PATH and by the version
+ * that stands beside it (package.json of `package`, or a folder named like a version); it is never run. */
+struct ccp_program {
+    const char *name;    /* "claude" */
+    const char *package; /* npm: "@anthropic-ai/claude-code" */
+};
+
 struct ccp_plugin {
     struct ccp_abi abi; /* first, for ever */
     const char *name, *version, *summary;
@@ -68,6 +76,8 @@ struct ccp_plugin {
     /* Health in one line of text (static or owned by the instance). */
     enum ccp_health (*check)(void *self, struct ccp_span *why);
     void (*close)(void *self);
+    const struct ccp_oauth_provider *oauth; /* a login that this plugin brings, or NULL */
+    const struct ccp_program *program;      /* shown by its health, or NULL */
 };
 
 #define CCP_PLUGIN(id) const struct ccp_plugin ccp_plugin_##id

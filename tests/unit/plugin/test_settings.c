@@ -195,7 +195,8 @@ static void auth_is_resolved(void **state)
         enum provider_auth auth;
         bool usable;
     } rows[] = {
-        {"", "claude_api", AUTH_AUTO, false},
+        {"", "claude_api", AUTH_OAUTH, false}, /* the login that may come */
+        {"", "openai", AUTH_AUTO, false},
         {"", "mock", AUTH_NONE, true},
         {"[plugins.claude_api]\napi_key = \"sk-1\"\n", "claude_api", AUTH_API_KEY, true},
         {"[plugins.claude_api]\nauth = \"api_key\"\n", "claude_api", AUTH_API_KEY, false},

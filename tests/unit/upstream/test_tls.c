@@ -145,13 +145,14 @@ static void large_bodies_and_reuse_over_tls(void **state)
     assert_int_equal(server_connections(server), 1);
     struct owner o;
     struct ccp_buf out;
-    const char *why;
+    struct upstream_answer answer;
     buf_init(&out, 1024);
     owner_init(&o, w, "https", "localhost", server->port, "/hello");
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 0);
-    assert_string_equal(why, "TLS verification failed");
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_string_equal(answer.why, "TLS verification failed");
     o.request.trust = known;
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 200);
+    assert_true(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_int_equal(answer.status, 200);
     buf_release(&out);
     worker_free(w);
     trust_unref(known);

@@ -386,23 +386,36 @@ static void fetch_blocks_and_answers(void **state)
 {
     struct owner o;
     struct ccp_buf out;
-    const char *why;
+    struct upstream_answer answer;
 
     get(&o, "/hello");
     buf_init(&out, 1024);
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 200);
+    assert_true(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_int_equal(answer.status, 200);
     assert_true(ccp_span_is(buf_span(&out), "hello"));
+    assert_true(answer.sent && answer.why == NULL && !answer.timed_out && !answer.too_large);
     get(&o, "/big/100000");
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 0);
-    assert_string_equal(why, "the answer is too large");
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_string_equal(answer.why, "the answer is too large");
+    assert_true(answer.sent && answer.too_large && answer.status == 200);
     get(&o, "/silent");
     o.request.limits.total_ms = 100;
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 0);
-    assert_string_equal(why, "the answer did not arrive in time");
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_string_equal(answer.why, "the answer did not arrive in time");
+    assert_true(answer.sent && answer.timed_out && answer.status == 0);
+    get(&o, "/die");
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_true(answer.sent && !answer.timed_out && answer.status == 0);
     get(&o, "/hello");
     o.request.literal_host = false;
-    assert_int_equal(upstream_fetch(NULL, &o.request, &out, &why), 0);
-    assert_non_null(strstr(why, "private"));
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_non_null(strstr(answer.why, "private"));
+    assert_false(answer.sent);
+    get(&o, "/hello");
+    o.request.url = CCP_SPAN("http://127.0.0.1:1/");
+    assert_false(upstream_fetch(NULL, &o.request, &out, &answer));
+    assert_string_equal(answer.why, "connection refused");
+    assert_false(answer.sent);
     buf_release(&out);
 }
 
@@ -413,7 +426,7 @@ static void fetch_over_a_unix_socket(void **state)
     char dir[] = "/tmp/ccp-test-XXXXXX";
     struct owner o;
     struct ccp_buf out;
-    const char *why;
+    struct upstream_answer answer;
 
     assert_non_null(mkdtemp(dir));
     snprintf(a.sun_path, sizeof(a.sun_path), "%s/s", dir);
@@ -423,7 +436,8 @@ static void fetch_over_a_unix_socket(void **state)
     owner_init(&o, w, "http", "localhost", 80, "/hello");
     o.request.literal_host = false;
     buf_init(&out, 1024);
-    assert_int_equal(upstream_fetch(a.sun_path, &o.request, &out, &why), 200);
+    assert_true(upstream_fetch(a.sun_path, &o.request, &out, &answer));
+    assert_int_equal(answer.status, 200);
     assert_true(ccp_span_is(buf_span(&out), "hello"));
     buf_release(&out);
     server_stop(s);
