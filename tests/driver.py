@@ -41,18 +41,21 @@ class Count:
         self.lock = threading.Lock()
         self.figures = {}  # promise -> what was measured, see tests/reliability/promises.txt
 
-    def line(self, text):
-        word = text.split(" ", 1)[0]
+    def line(self, *texts):
+        """Result lines and what belongs to them, together."""
         with self.lock:
-            self.ok += word == "ok"
-            self.failed += word == "FAIL"
-            self.skipped += word == "skip"
-            print(text, flush=True)
+            for text in texts:
+                word = text.split(" ", 1)[0]
+                self.ok += word == "ok"
+                self.failed += word == "FAIL"
+                self.skipped += word == "skip"
+                print(text, flush=True)
 
     def figure(self, text, program, long):
         _, promise, measured = (text.split(" ", 2) + ["", ""])[:3]
-        entry = self.figures.setdefault(promise, {"measured": "", "test": program, "long": long, "date": TODAY})
-        entry["measured"] += ("; " if entry["measured"] else "") + measured.strip()
+        with self.lock:
+            entry = self.figures.setdefault(promise, {"measured": "", "test": program, "long": long, "date": TODAY})
+            entry["measured"] += ("; " if entry["measured"] else "") + measured.strip()
 
     def save_figures(self):
         """Beside those of earlier, partial runs; tests/reliability/render takes them from there."""
@@ -95,6 +98,7 @@ def run_program(command, name, count, env, parse):
     process = subprocess.Popen(command, cwd=TOP, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace", start_new_session=True)
     seen = 0
+    lines = []  # of the result that is being read, so that programs which run side by side do not mix theirs
     with open(os.path.join(LOGS, name.replace("/", "-") + ".log"), "w") as log:
         limit = SLOW_AREAS.get(name.split("/")[0], PROGRAM_LIMIT) if env["TEST_LONG"] == "1" else PROGRAM_LIMIT
         timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
@@ -105,8 +109,13 @@ def run_program(command, name, count, env, parse):
                 count.figure(text, name, env["TEST_LONG"] == "1")
             if parse and text.split(" ", 1)[0] in ("ok", "FAIL", "skip") or text.startswith("    "):
                 seen += not text.startswith("    ")
+                if parse and not text.startswith("    ") and lines:
+                    count.line(*lines)
+                    lines = []
                 if parse:
-                    count.line(text.rstrip())
+                    lines.append(text.rstrip())
+        if lines:
+            count.line(*lines)
         code = process.wait()
         timer.cancel()
     if not parse or code:
@@ -193,6 +202,22 @@ def main():
 PURE = ("unit/chain/", "unit/config/", "unit/format/", "unit/wire/")
 
 
+# Black-box programs that measure no times and mostly wait for something: LANES at a time. All others have the machine to
+# themselves.
+LANES = 3
+PATIENT = ("auth_commands", "callback", "config", "config_abuse", "config_effect", "config_life", "config_reload",
+           "credential_store", "credentials_clock", "credentials_files", "credentials_shape", "doctor", "errors", "hosts",
+           "http1", "http1_body", "http1_flow", "http2_rules", "identity", "keys", "logged_in_proxy", "login",
+           "login_agreement", "login_pages", "login_secrets", "login_tokens", "provider_rules", "refresh", "requests_up",
+           "ssrf", "tls_server", "translation", "upstream_faults", "upstream_heads", "upstream_tls", "vendor_files",
+           "vendor_logins")
+
+
+def run_scripts(names, wanted, count, env):
+    for name, script in names:
+        run_program([sys.executable, script, wanted], name, count, env, parse=True)
+
+
 def run_all(wanted, count, env):
     units = [(name, command) for name, command in unit_programs() if wanted in name]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -203,18 +228,26 @@ def run_all(wanted, count, env):
         if not name.startswith(PURE):
             run_program(command, name, count, env, parse=False)
     for area in ("lint", "blackbox", "clients", "bench", "fuzz", "sanitizers"):
-        for script in sorted(glob.glob(os.path.join(TOP, "tests", area, "test_*.py"))):
-            name = "%s/%s" % (area, os.path.basename(script)[5:-3])
-            if not selects(wanted, name, script):
-                continue
-            if area == "clients" and "CLIENTS" not in env:
-                folder = client_packages()
-                if not folder:
-                    count.line("FAIL clients/packages: npm or pip could not install, see client-packages.log")
-                    return
-                env["CLIENTS"] = folder
-                env["PATH"] = os.path.join(folder, "node") + os.pathsep + env["PATH"]
-            run_program([sys.executable, script, wanted], name, count, env, parse=True)
+        scripts = [("%s/%s" % (area, os.path.basename(p)[5:-3]), p)
+                   for p in sorted(glob.glob(os.path.join(TOP, "tests", area, "test_*.py")))]
+        scripts = [(name, p) for name, p in scripts if selects(wanted, name, p)]
+        if scripts and (area == "clients" or any(needs_clients(p) for _, p in scripts)) and "CLIENTS" not in env:
+            env["CLIENTS"] = client_packages() or ""
+            env["PATH"] = os.path.join(env["CLIENTS"], "node") + os.pathsep + env["PATH"]
+            if not env["CLIENTS"]:
+                count.line("FAIL clients/packages: npm or pip could not install, see client-packages.log")
+        if area == "clients" and not env.get("CLIENTS"):
+            continue
+        patient = [(name, p) for name, p in scripts if name in ["blackbox/" + n for n in PATIENT]]
+        with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+            for future in [pool.submit(run_scripts, [one], wanted, count, env) for one in patient]:
+                future.result()
+        run_scripts([one for one in scripts if one not in patient], wanted, count, env)
+
+
+def needs_clients(script):
+    """Black-box tests whose servers or clients come from npm say so in a line of their own."""
+    return "\nNEEDS_CLIENTS = True" in open(script).read()
 
 
 def no_reports(options, count, started):

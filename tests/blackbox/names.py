@@ -10,6 +10,12 @@ import server
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def preload(binary, library):
+    """LD_PRELOAD for it: a sanitizer's library must stay the first one of the process."""
+    listing = subprocess.run(["ldd", binary], capture_output=True, text=True)
+    return " ".join(re.findall(r"=> (\S*/lib(?:asan|tsan)\.so\S*)", listing.stdout) + [library])
+
+
 class Names:
     """names = Names({"a.test": "127.0.0.1"}); Server(config, env=names.env()); names.set("a.test", "nxdomain")"""
 
@@ -41,10 +47,9 @@ class Names:
         return [c for c in calls if name in (None, c[1])]
 
     def env(self, binary=None):
-        """What Server(env=...) needs. A sanitizer's library must stay the first one of the process."""
-        listing = subprocess.run(["ldd", os.path.abspath(binary or server.BINARY)], capture_output=True, text=True)
-        sanitizers = re.findall(r"=> (\S*/lib(?:asan|tsan)\.so\S*)", listing.stdout)
-        return {"LD_PRELOAD": " ".join(sanitizers + [self.library]), "NAMES_FILE": self.file, "NAMES_LOG": self.log}
+        """What Server(env=...) needs."""
+        return {"LD_PRELOAD": preload(os.path.abspath(binary or server.BINARY), self.library), "NAMES_FILE": self.file,
+                "NAMES_LOG": self.log}
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)

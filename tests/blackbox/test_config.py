@@ -2,11 +2,13 @@
 import json
 import os
 import re
+import subprocess
 import tempfile
 
+import certs
 import check
 import formats
-from server import Server, environment, free_port, run
+from server import BINARY, Server, environment, free_port, run
 from upstream import Upstream
 
 up = None
@@ -136,6 +138,53 @@ def test_file_of_a_hostile_folder():
             trusted = run("config", "check", folder + "/.ccproxy.toml", cwd=folder, env=env)
         problem = None if found.returncode == 78 and "current folder" in found.stderr else "accepted"
         yield name, problem or (trusted.returncode and "refused although named: " + trusted.stderr) or None
+
+
+DIVERTED = {
+    "address": '[plugins.claude_api]\nbase_url = "https://evil.example"',
+    "own-proxy": '[plugins.claude_api]\nproxy = "http://evil.example:1"',
+    "own-authority": '[plugins.claude_api]\nca_file = "AUTHORITY"',
+    "proxy-of-all": '[upstream]\nproxy = "http://evil.example:1"',
+    "authority-of-all": '[upstream]\nca_file = "AUTHORITY"'}
+
+
+def banner_line(word, folder, env):
+    """The line with this word of a server that is started in a folder and ended at once."""
+    with subprocess.Popen([os.path.abspath(BINARY), "serve", "--port", str(free_port())], cwd=folder, text=True,
+                          env=environment(folder, env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if word in line or "error" in line:
+                process.terminate()
+        return next((line for line in lines if word in line), "".join(lines)[-600:])
+
+
+def test_hostile_folder_and_a_stored_login():
+    """A found file that would send a stored login elsewhere, or let others read it on its way, is refused; where none is
+    stored yet, none that comes later is used."""
+    for name, text in DIVERTED.items():
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/.ccproxy.toml", "w") as out:
+                out.write(text.replace("AUTHORITY", certs.Authority(folder, "evil").file) + "\n")
+            env = {"XDG_CONFIG_HOME": folder + "/h"}
+            banner = banner_line("/claude ", folder, env)
+            store = folder + "/h/ccproxy/credentials"
+            os.makedirs(store, 0o700)
+            os.chmod(folder + "/h/ccproxy", 0o700)
+            with open(store + "/claude-api.default.json", "w") as out:
+                out.write("{}")
+            os.chmod(out.name, 0o600)
+            found = run("config", "check", cwd=folder, env=env)
+            trusted = run("config", "check", folder + "/.ccproxy.toml", cwd=folder, env=env)
+        problem = None
+        if "no login is used" not in banner:
+            problem = "before there is a login: " + banner
+        elif found.returncode != 78 or "stored login" not in found.stderr:
+            problem = "accepted beside a stored login: " + found.stdout + found.stderr
+        elif trusted.returncode != 0:
+            problem = "refused although named: " + trusted.stderr
+        yield name, problem
 
 
 def test_commands():

@@ -24,6 +24,9 @@ from upstream import Answer, Upstream
 CLOSE = [("Connection", "close")]
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"tick"}}]}\n\n'
 STREAM = EVENT * 20 + b"data: [DONE]\n\n"
+DONE = (b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{"id":"r","status":'
+        b'"in_progress","output":[]}}\n\nevent: response.completed\ndata: {"type":"response.completed",'
+        b'"sequence_number":1,"response":{"id":"r","status":"completed","output":[]}}\n\n')
 WHOLE = b'{"id":"x","object":"chat.completion","choices":[]}'
 SMALL = formats.small_body(CHAT)
 HUNG = object()
@@ -54,6 +57,11 @@ RECIPES = [
     Recipe("health", "GET", "/health", local=True, judge=lambda b: b'"status"' in b),
     Recipe("plugins", "GET", "/plugins", local=True, judge=lambda b: b'"total"' in b),
     Recipe("nowhere", "GET", "/nowhere", local=True, judge=lambda b: False),
+    Recipe("fitted", "POST", "/codex/v1/responses", b'{"model":"short","stream":true,"input":"hi","top_p":1}',
+           answer=DONE, stream=True),
+    Recipe("collected", "POST", "/codex/v1/messages",
+           b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}', answer=DONE, stream=True,
+           judge=lambda b: b'"end_turn"' in b),
 ]
 MAPPED = '[[plugins.%s.model_mappings]]\nmatch = "short"\ntarget = "long/er name"\nkind = "exact"\n'
 KEYS = '[cors]\norigins = ["https://app.example"]\n[security]\nauth_token = "client-key-FIXTURE"\n'
@@ -63,7 +71,9 @@ KEY = ("x-ccproxy-token", "client-key-FIXTURE")
 
 
 def configuration():
-    return formats.config(up.url, more='headers = { "X-Team" = "a" }\n') + MAPPED % "openai" + MAPPED % "gemini" + KEYS
+    codex = '[plugins.codex]\nbase_url = "%s"\napi_key = "k"\n' % up.url
+    return (formats.config(up.url, more='headers = { "X-Team" = "a" }\n') + MAPPED % "openai" + MAPPED % "gemini" +
+            codex + KEYS)
 
 
 def before():

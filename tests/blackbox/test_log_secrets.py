@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import time
-import urllib.parse
 
 import check
 import rawhttp
+from canaries import canary, found
 from formats import ALL, ANTHROPIC, CHAT, small_body
 from server import Server
 from upstream import Answer, Upstream, sse
@@ -24,11 +24,6 @@ def after():
     up.close()
 
 
-def canary(place):
-    """A secret that nobody else has, marked with where it was planted."""
-    return "sk-CANARY-%s-%s" % (place, base64.b16encode(os.urandom(6)).decode())
-
-
 OURS = ("token", "key1", "key2", "anthropic", "header", "gemini", "custom", "header-2", "env-openai", "env-inserted",
         "file")
 PLAIN_HEADERS = ("x-api-key", "x-goog-api-key", "api-key", "x-private", "x-auth-token", "x-amz-security-token",
@@ -37,19 +32,6 @@ CLIENTS = PLAIN_HEADERS + ("authorization", "proxy-authorization", "cookie", "tr
                            "body-escaped", "broken",
                            "query", "query-encoded", "wrong", "split", "split-2", "no-http", "big-head", "bad-name")
 UPSTREAMS = ("up-error", "up-head", "up-status", "up-cookie", "up-cut", "up-chunk")
-
-
-def spellings(secret):
-    """The forms in which a secret may stand in a file."""
-    raw = secret.encode()
-    yield raw
-    yield base64.b64encode(raw).rstrip(b"=")
-    yield base64.urlsafe_b64encode(raw).rstrip(b"=")
-    yield base64.b64encode(b"user:" + raw).rstrip(b"=")[8:]
-    yield urllib.parse.quote(secret, safe="").replace("-", "%2D").encode()
-    yield "".join("%%%02x" % b for b in raw).encode()
-    yield raw.hex().encode()
-    yield raw[::-1]
 
 
 def canary_config(secret, path):
@@ -178,12 +160,6 @@ def upstream_answers(secret):
             Answer(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secret["up-chunk"].encode() +
                    b"\r\n", end="fin"),
             sse(b"data: " + secret["up-cut"].encode(), stop_at=180, end="rst"))
-
-
-def found(places, texts):
-    """(canary's place, where it was found) for every spelling in every text."""
-    return [(place, where) for place, secret in places.items() for where, text in texts.items()
-            for form in spellings(secret) if form in text]
 
 
 def written(own, since):

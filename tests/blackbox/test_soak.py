@@ -98,8 +98,10 @@ def test_cancels_while_paused():
                 "http1": provider(nginx.url + "/large")}
         for name, config in rows.items():
             with Server(config, binary=RELEASE) as server:
-                asyncio.run(cancels(server.port, 1600))  # as many at once as ever: what is kept for them exists now
-                start = server.rss()
+                start = 0
+                for _ in range(3):  # as many at once as ever; what the allocator keeps of it varies from round to round
+                    asyncio.run(cancels(server.port, 1600))
+                    start = max(start, server.rss())
                 good = asyncio.run(cancels(server.port, count))
                 grown = server.rss() - start
                 after = server.post("/openai/v1/chat/completions", BODY.encode(), timeout=20)

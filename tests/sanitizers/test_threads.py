@@ -5,21 +5,26 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-import check
-import driver
-import formats
-from formats import ANTHROPIC, CHAT, small_body
-from server import Server
-from upstream import Answer, Upstream
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "auth"))
+import check  # noqa: E402
+import driver  # noqa: E402
+import formats  # noqa: E402
+from formats import ANTHROPIC, CHAT, small_body  # noqa: E402
+from logins import Logins  # noqa: E402
+from server import Server  # noqa: E402
+from upstream import Answer, Upstream  # noqa: E402
 
 BUILT = os.path.join(driver.TOP, "build-tsan")
 UNIT = os.path.join(driver.TOP, "tests", "unit")
 CONCURRENT = ("http/test_server", "http/test_http2", "http/test_peer", "http/test_tls", "base/test_log",
-              "upstream/test_flow", "upstream/test_transfer", "upstream/test_resolve*", "chain/test_chain")
+              "upstream/test_flow", "upstream/test_transfer", "upstream/test_resolve*", "chain/test_chain",
+              "auth/test_service*")
+LOGINS = ("acme", "zenith")
 OPTIONS = {"TSAN_OPTIONS": "exitcode=66:halt_on_error=0:second_deadlock_stack=1"}
 SECONDS = 60 if check.LONG else 4
 check.LIMIT = max(check.LIMIT, 600)
@@ -77,7 +82,8 @@ def test_programs_with_threads():
 
 
 def load(server, stop, lost):
-    """Small requests and streams, on connections that are kept and ones that are left in the middle."""
+    """Small requests and streams, on connections that are kept and ones that are left in the middle; through logins,
+    too, whose tokens end all the time."""
     while not stop.is_set():
         try:
             with server.connect(timeout=30) as connection:
@@ -86,6 +92,11 @@ def load(server, stop, lost):
                     seen["requests"] += 1
                     if response is None or response.status != 200:
                         lost.append(response and response.status)
+                for name in LOGINS:
+                    response = connection.request("POST", ANTHROPIC.url(prefix=name), small_body(ANTHROPIC))
+                    seen["requests"] += 1
+                    if response is None or response.status != 200:
+                        lost.append(response and (response.status, response.body[:200]))
                 connection.send(b"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: a")
         except OSError as problem:
             if not stop.is_set():
@@ -93,11 +104,15 @@ def load(server, stop, lost):
 
 
 def test_server_under_load():
-    """Three workers, six clients, SIGHUP and SIGUSR1 all the time, then SIGTERM while they are still asking."""
+    """Three workers, six clients, SIGHUP and SIGUSR1 all the time, then SIGTERM while they are still asking. Two logins
+    have tokens of 2 s, which are renewed and refused by the API meanwhile."""
     built()
-    up, stop, lost = Upstream(), threading.Event(), []
+    up, stop, lost, lab = Upstream(), threading.Event(), [], Logins(lifetime=2)
     up.reset(Answer(b'{"a":1}'))
-    server = Server(formats.config(up.url), server="drain_timeout = \"2s\"",
+    for name in LOGINS:
+        lab.store(name=name, expires_in=1)
+    config = lab.config(refresh_before="0s", names=LOGINS, more=formats.config(up.url))
+    server = Server(config, server="drain_timeout = \"2s\"",
                     arguments=["--workers", "3"], env=OPTIONS, binary=os.path.join(BUILT, "ccproxy"))
     clients = [threading.Thread(target=load, args=(server, stop, lost)) for _ in range(6)]
     try:
@@ -105,6 +120,8 @@ def test_server_under_load():
             client.start()
         end, turns = time.monotonic() + SECONDS, 0
         while time.monotonic() < end:
+            if turns % 150 == 25:
+                lab.idp.grants.expire()
             server.process.send_signal(signal.SIGHUP if turns % 2 else signal.SIGUSR1)
             turns += 1
             time.sleep(0.1)
@@ -116,14 +133,17 @@ def test_server_under_load():
         for client in clients:
             client.join(60)
         up.close()
+        renewed, reused = lab.posts(), lab.idp.grants.reuses
+        lab.__exit__()
     said = server.output()
     seen["reports"] += reports(said)
     with open(os.path.join(driver.LOGS, "tsan_server.log"), "w") as log:
         log.write(said + server.log_text()[-20000:])
     assert code == 0 and not reports(said), "exit %s\n%s" % (code, said)
     assert not early and served > 100, "%d requests, lost %r" % (served, early[:5])
-    check.figure("SAN-02", "%d TSan reports in %d unit programs and a server of 3 workers (%d requests, %d signals)" % (
-        seen["reports"], seen["programs"], served, turns))
+    assert renewed >= 4 and not reused, "%d renewals, %d reuses" % (renewed, reused)
+    check.figure("SAN-02", "%d TSan reports: %d unit programs, a server (%d requests, %d signals, %d renewals)" % (
+        seen["reports"], seen["programs"], served, turns, renewed))
 
 
 if __name__ == "__main__":
