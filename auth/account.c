@@ -368,8 +368,6 @@ void account_refused(struct account *c, uint64_t serial)
             account_publish(c);
         return;
     }
-    if (c->credential != NULL && c->credential->serial == serial && c->used)
-        account_look(c); /* another program may just have renewed it */
     if (c->credential == NULL || c->credential->serial != serial || forced_lately(c)) {
         account_publish(c); /* there is another one already, or there will be none */
         return;
