@@ -202,15 +202,16 @@ def main():
 PURE = ("unit/chain/", "unit/config/", "unit/format/", "unit/wire/")
 
 
-# Black-box programs that measure no times and mostly wait for something: LANES at a time. All others have the machine to
-# themselves.
+# Black-box programs that measure no times and mostly wait for something: LANES at a time. All others have the machine
+# to themselves.
 LANES = 3
-PATIENT = ("auth_commands", "callback", "config", "config_abuse", "config_effect", "config_life", "config_reload",
-           "credential_store", "credentials_clock", "credentials_files", "credentials_shape", "doctor", "errors", "hosts",
-           "http1", "http1_body", "http1_flow", "http2_rules", "identity", "keys", "logged_in_proxy", "login",
-           "login_agreement", "login_pages", "login_secrets", "login_tokens", "provider_rules", "refresh", "requests_up",
-           "ssrf", "tls_server", "translation", "upstream_faults", "upstream_heads", "upstream_tls", "vendor_files",
-           "vendor_logins")
+PATIENT = ("fault_points", "auth_commands", "callback", "config", "config_abuse", "config_effect", "config_life",
+           "config_reload", "credential_store", "credentials_clock", "credentials_faults", "credentials_files",
+           "credentials_shape", "doctor", "errors", "hosts", "http1", "http1_body", "http1_flow", "http2_rules",
+           "identity", "keys", "logged_in_proxy", "login", "login_agreement", "login_pages", "login_secrets",
+           "login_tokens",
+           "provider_rules", "refresh", "requests_up", "ssrf", "tls_server", "translation", "upstream_faults",
+           "upstream_heads", "upstream_tls", "vendor_files", "vendor_logins")
 
 
 def run_scripts(names, wanted, count, env):
@@ -238,7 +239,8 @@ def run_all(wanted, count, env):
                 count.line("FAIL clients/packages: npm or pip could not install, see client-packages.log")
         if area == "clients" and not env.get("CLIENTS"):
             continue
-        patient = [(name, p) for name, p in scripts if name in ["blackbox/" + n for n in PATIENT]]
+        order = ["blackbox/" + n for n in PATIENT]
+        patient = sorted([one for one in scripts if one[0] in order], key=lambda one: order.index(one[0]))
         with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
             for future in [pool.submit(run_scripts, [one], wanted, count, env) for one in patient]:
                 future.result()
