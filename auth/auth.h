@@ -11,7 +11,6 @@
 
 #include <auth/provider.h>
 #include <auth/store.h>
-#include <base/loop.h>
 #include <ccproxy/hook.h>
 
 #include <stdatomic.h>
@@ -94,7 +93,7 @@ void auth_free(struct auth *a);
 
 /* -- a worker's side: on its thread only -- */
 
-struct auth_view *auth_view_new(struct auth *a, struct loop *loop, size_t number);
+struct auth_view *auth_view_new(struct auth *a, size_t number);
 void auth_view_free(struct auth_view *v); /* after the worker's loop ended and auth_stop */
 
 /* Embedded in the one who waits. */

@@ -11,6 +11,7 @@
 #include <auth/auth.h>
 #include <auth/refresh.h>
 
+#include <base/loop.h>
 #include <base/secret.h>
 
 #include <pthread.h>

@@ -21,17 +21,16 @@ struct view_slot {
 
 struct auth_view {
     struct auth *a;
-    struct loop *loop;
     size_t number;
     struct view_slot **v; /* by slot, made when first needed */
     size_t n;
 };
 
-struct auth_view *auth_view_new(struct auth *a, struct loop *loop, size_t number)
+struct auth_view *auth_view_new(struct auth *a, size_t number)
 {
     struct auth_view *v = calloc(1, sizeof(*v));
     if (v != NULL) {
-        *v = (struct auth_view){.a = a, .loop = loop, .number = number};
+        *v = (struct auth_view){.a = a, .number = number};
         a->views[number] = v; /* before the service starts, or it would find none */
     }
     return v;

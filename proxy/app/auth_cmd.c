@@ -86,6 +86,16 @@ void auth_end(struct auth_run *r)
     runtime_unref(r->rt);
 }
 
+int auth_with(struct cli *cli, int (*work)(struct auth_run *r))
+{
+    struct auth_run r;
+    int code = auth_begin(&r, cli, NULL);
+    if (code == EXIT_OK)
+        code = work(&r);
+    auth_end(&r);
+    return code;
+}
+
 const struct oauth_provider *auth_named(const struct auth_run *r)
 {
     const char *wanted = r->cli->args.operands[0], *names[AUTH_FOUND_MAX];

@@ -26,6 +26,8 @@ extern const struct arg_option auth_account_options[]; /* --account */
  * auth_end in either case. `options` may be NULL: as the configuration says. */
 int auth_begin(struct auth_run *r, struct cli *cli, const struct store_options *options);
 void auth_end(struct auth_run *r);
+/* The whole of a command: auth_begin as the configuration says, `work`, auth_end. */
+int auth_with(struct cli *cli, int (*work)(struct auth_run *r));
 
 /* The login that the first operand names; NULL after a complaint. */
 const struct oauth_provider *auth_named(const struct auth_run *r);

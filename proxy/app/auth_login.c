@@ -223,12 +223,7 @@ static int login(struct auth_run *r)
 
 static int run(struct cli *cli)
 {
-    struct auth_run r;
-    int code = auth_begin(&r, cli, NULL);
-    if (code == EXIT_OK)
-        code = login(&r);
-    auth_end(&r);
-    return code;
+    return auth_with(cli, login);
 }
 
 const struct command command_auth_login = {

@@ -81,12 +81,7 @@ static int logout(struct auth_run *r)
 
 static int run(struct cli *cli)
 {
-    struct auth_run r;
-    int code = auth_begin(&r, cli, NULL);
-    if (code == EXIT_OK)
-        code = logout(&r);
-    auth_end(&r);
-    return code;
+    return auth_with(cli, logout);
 }
 
 const struct command command_auth_logout = {

@@ -62,8 +62,11 @@ static void print_row(const struct auth_run *r, const struct oauth_provider *p)
     print_accounts(r, p);
 }
 
-static int list(const struct auth_run *r)
+static int list(struct auth_run *r)
 {
+    int code = auth_store_ok(r);
+    if (code != EXIT_OK)
+        return code;
     if (args_has(&r->cli->args, "json"))
         return list_json(r);
     printf("%-16s %-24s %-28s %s\n", "NAME", "LABEL", "WAYS TO LOG IN", "ACCOUNTS");
@@ -74,14 +77,7 @@ static int list(const struct auth_run *r)
 
 static int run(struct cli *cli)
 {
-    struct auth_run r;
-    int code = auth_begin(&r, cli, NULL);
-    if (code == EXIT_OK)
-        code = auth_store_ok(&r);
-    if (code == EXIT_OK)
-        code = list(&r);
-    auth_end(&r);
-    return code;
+    return auth_with(cli, list);
 }
 
 const struct command command_auth_providers = {

@@ -100,12 +100,7 @@ static int refresh(struct auth_run *r)
 
 static int run(struct cli *cli)
 {
-    struct auth_run r;
-    int code = auth_begin(&r, cli, NULL);
-    if (code == EXIT_OK)
-        code = refresh(&r);
-    auth_end(&r);
-    return code;
+    return auth_with(cli, refresh);
 }
 
 const struct command command_auth_refresh = {

@@ -202,8 +202,11 @@ static void show_login(const struct auth_run *r, const struct oauth_provider *p,
     }
 }
 
-static int status(const struct auth_run *r)
+static int status(struct auth_run *r)
 {
+    int code = auth_store_ok(r);
+    if (code != EXIT_OK)
+        return code;
     const struct oauth_provider *named = r->cli->args.operand_n != 0 ? auth_named(r) : NULL;
     json_t *out = args_has(&r->cli->args, "json") ? json_array() : NULL;
     size_t stored = 0, bad = 0;
@@ -221,14 +224,7 @@ static int status(const struct auth_run *r)
 
 static int run(struct cli *cli)
 {
-    struct auth_run r;
-    int code = auth_begin(&r, cli, NULL);
-    if (code == EXIT_OK)
-        code = auth_store_ok(&r);
-    if (code == EXIT_OK)
-        code = status(&r);
-    auth_end(&r);
-    return code;
+    return auth_with(cli, status);
 }
 
 const struct command command_auth_status = {

@@ -31,7 +31,7 @@ static bool open_view(struct worker *w, struct server *s, struct loop *loop)
 {
     if (s->auth == NULL)
         return true;
-    w->auth = auth_view_new(s->auth, loop, (size_t)(w - s->workers));
+    w->auth = auth_view_new(s->auth, (size_t)(w - s->workers));
     if (w->auth != NULL)
         chain_worker_set_auth(w->chain, w->auth);
     return w->auth != NULL;

@@ -322,7 +322,7 @@ static int set_up(void **state)
         workers[i] = (struct worker){.last = &workers[i].first};
         pthread_mutex_init(&workers[i].lock, NULL);
         loop_init(&workers[i].loop, no_wake, NULL);
-        workers[i].view = auth_view_new(service, &workers[i].loop, i);
+        workers[i].view = auth_view_new(service, i);
         assert_non_null(workers[i].view);
     }
     return 0;
