@@ -10,27 +10,14 @@ import subprocess
 import tempfile
 import time
 
-import check
 import idp
 import server
 
 TOOL = os.path.join(os.path.dirname(os.path.abspath(server.BINARY)), "refresher")
 
 
-def _slow():
-    try:
-        with open(TOOL, "rb") as f:
-            return 8 if b"__asan_init" in f.read() else 1
-    except OSError:
-        return 1
-
-
-SLOW = _slow()  # time limits are for a build without sanitizers
-
-
 def needed():
-    if not os.path.exists(TOOL):
-        raise check.Skip("%s is not built" % TOOL)
+    assert os.path.exists(TOOL), "%s is not built" % TOOL
 
 
 class Line:
@@ -208,13 +195,6 @@ def syscalls(folder):
                    check=True, capture_output=True)
     return {"LD_PRELOAD": library,
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-
-
-def wait_for(condition, seconds=10.0, what="it"):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "%s did not happen within %g s" % (what, seconds)
-        time.sleep(0.002)
 
 
 def vendor_file(lab, **more):

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import acme  # noqa: E402
 import check  # noqa: E402
 from acme import after, before  # noqa: E402,F401
+from logins import wait_for  # noqa: E402
 from server import SLOW, Server  # noqa: E402
 from upstream import reply  # noqa: E402
 
@@ -18,15 +19,6 @@ NEEDS_CLIENTS = True
 
 def refreshes():
     return acme.op.tokens("refresh_token")
-
-
-def wait_for(good, seconds, what):
-    """How long it took until good() was true."""
-    began = time.monotonic()
-    while not good():
-        assert time.monotonic() - began < seconds, "%s: not within %.1f s" % (what, seconds)
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def ready(server):

@@ -12,7 +12,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import check  # noqa: E402
 import idp  # noqa: E402
 import panel  # noqa: E402
-from renewals import SLOW, Lab, rotate_by_hand, vendor_file, wait_for  # noqa: E402
+from logins import wait_for  # noqa: E402
+from renewals import Lab, rotate_by_hand, vendor_file  # noqa: E402
+from server import SLOW  # noqa: E402
 
 
 # ---- servers that misbehave (RFR-09, RFR-10, RFR-14) ---------------------------------------------------------------

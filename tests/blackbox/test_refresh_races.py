@@ -13,7 +13,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "auth"))
 import check  # noqa: E402
 import idp  # noqa: E402
-from renewals import SLOW, Lab, rotate_by_hand, syscalls, vendor_file, wait_for  # noqa: E402
+from logins import wait_for  # noqa: E402
+from renewals import Lab, rotate_by_hand, syscalls, vendor_file  # noqa: E402
+from server import SLOW  # noqa: E402
 
 TIMES = 100 if check.LONG else 5  # of the repetitions that the list asks for
 
