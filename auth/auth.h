@@ -63,12 +63,22 @@ struct auth_report {
     bool degraded;                       /* ready, but the last renewal failed or could not be stored */
 };
 
+/* What an oauth.* event or credential.changed tells: never a token, a code or a body. Spans are valid during the call.
+ */
+struct auth_event {
+    struct ccp_span provider, account; /* name of the login, label */
+    const char *request;   /* "token", "refresh", "session", "revoke", "device"; NULL for credential.changed */
+    int status;            /* HTTP, 0 = no answer */
+    struct ccp_span error; /* printable text, or empty */
+    uint64_t generation;   /* of the account, when known */
+};
+
 /* How the service reaches workers and observers: filled by app/. */
 struct auth_port {
     /* Runs fn(arg) on worker `number`'s thread, in order. False = it has ended. */
     bool (*post)(void *self, size_t number, void (*fn)(void *arg), void *arg);
     /* A hook event with its payload; on the service thread. */
-    void (*announce)(void *self, enum ccp_event event, const struct ccp_oauth_event *what);
+    void (*announce)(void *self, enum ccp_event event, const struct auth_event *what);
     void *self;
     size_t workers;
 };

@@ -87,11 +87,11 @@ void service_event(struct auth *a, enum ccp_event event, const struct oauth_prov
         return; /* observers are told less, nobody else notices */
     e->m.kind = MSG_EVENT;
     e->event = event;
-    e->what = (struct ccp_oauth_event){.provider = keep(e, &at, p->name),
-                                       .account = keep(e, &at, account),
-                                       .request = request,
-                                       .status = answer != NULL ? answer->status : 0,
-                                       .generation = generation};
+    e->what = (struct auth_event){.provider = keep(e, &at, p->name),
+                                  .account = keep(e, &at, account),
+                                  .request = request,
+                                  .status = answer != NULL ? answer->status : 0,
+                                  .generation = generation};
     if (answer != NULL && answer->result != OAUTH_OK)
         e->what.error = keep(e, &at, ccp_span_z(answer->text));
     service_post(a, &e->m);

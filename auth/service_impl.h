@@ -49,7 +49,7 @@ struct message_uses {
 struct message_event {
     struct message m;
     enum ccp_event event;
-    struct ccp_oauth_event what;
+    struct auth_event what;
     char texts[800];
 };
 

@@ -82,7 +82,7 @@ size_t config_tables(struct config *c, const char *path, struct ccp_span *names,
     for (int layer = 0; layer < LAYERS; layer++) {
         struct config_tree *table = tree_find(c->layers[layer], ccp_span_z(path));
         for (struct config_tree *m = table != NULL ? table->child : NULL; m != NULL && n < max; m = m->next) {
-            bool is_table = layer == LAYER_FILE ? m->kind == NODE_TABLE : m->child != NULL;
+            bool is_table = layer_is_toml(layer) ? m->kind == NODE_TABLE : m->child != NULL;
             if (is_table && !listed(names, n, m))
                 names[n++] = m->key; /* keys end with a NUL */
         }
@@ -111,16 +111,22 @@ bool config_is_set(struct config *c, const char *path, const char *key, struct c
     return node != NULL;
 }
 
+/* What came over HTTP is no better than a file of the current folder. */
+static bool is_untrusted(const struct config *c, enum config_layer layer)
+{
+    return layer == LAYER_STATE || (layer == LAYER_FILE && c->untrusted);
+}
+
 bool config_set_untrusted(struct config *c, const char *path, const char *key)
 {
     struct config_tree *node = winner(c, path, key);
-    if (!c->untrusted || node == NULL)
+    if (node == NULL)
         return false;
     /* a map may hold entries of the file although the environment added the last one */
     for (struct config_tree *m = node->kind == NODE_TABLE ? node->child : NULL; m != NULL; m = m->next)
-        if (m->layer == LAYER_FILE)
+        if (is_untrusted(c, m->layer))
             return true;
-    return node->layer == LAYER_FILE;
+    return is_untrusted(c, node->layer);
 }
 
 static bool borrows(const struct config_tree *node)

@@ -1,13 +1,15 @@
 /*
- * Configuration: file, environment and flags into one immutable snapshot.
+ * Configuration: file, state, environment and flags into one immutable snapshot.
  *
- * TOML is read by a C++ shim (toml++) into a tree with positions; the environment and flags are laid over it;
+ * TOML is read by a C++ shim (toml++) into a tree with positions; what was changed while the server ran (the state),
+ * the environment and flags are laid over it;
  * `${NAME}` is expanded; rows (<ccproxy/config.h>) bind it into structs. Every fault is collected, none is
  * fatal on its own, and a snapshot with faults is never used.
  *
  * One thread loads, binds and asks; config_ref, config_unref, config_file and config_untrusted may be called by any,
  * and what was bound is read by all without a lock. Only strings of the file and of defaults are expanded, not what
- * the environment or a flag brings; "file:/path" works for secrets wherever they come from.
+ * the state, the environment or a flag brings; "file:/path" works for secrets wherever they come from but the state, so
+ * that nobody can read a variable or a file of the server over HTTP.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -40,6 +42,10 @@ struct config_source {
     const char *const *sets; /* "server.port=9000" (--set) or "--port server.port=9000" (a named flag, so that
                                 the origin can say which); NULL-terminated, NULL = none */
     bool cwd_allowed;        /* serve and config commands: look in the current folder */
+    /* Settings of plugins that were changed while the server ran: TOML with [plugins.<name>] tables only. */
+    struct ccp_span state;  /* text, empty = none */
+    const char *state_path; /* where that text stands, or will stand if it is fine; NULL = none */
+    bool state_candidate;   /* it is not in its file yet: faults do not tell how to repair that */
 };
 
 /* Finds and reads the file, lays environment and flags over it. Never NULL unless memory ended; look at
@@ -48,9 +54,10 @@ struct config *config_load(const struct config_source *source);
 struct config *config_ref(struct config *c); /* counted, any thread */
 void config_unref(struct config *c);         /* any thread; the last one wipes what was read and frees */
 
-struct ccp_span config_file(const struct config *c); /* path that was read, or empty */
-bool config_untrusted(const struct config *c);       /* the file came from the current folder's search */
-struct arena *config_arena(struct config *c);        /* for memory that lives as long as the snapshot */
+struct ccp_span config_file(const struct config *c);  /* path that was read, or empty */
+struct ccp_span config_state(const struct config *c); /* path of the state, or empty */
+bool config_untrusted(const struct config *c);        /* the file came from the current folder's search */
+struct arena *config_arena(struct config *c);         /* for memory that lives as long as the snapshot */
 
 /* Names of the sub-tables of a table ("providers", "plugins"), in file order, from file, environment and flags.
  * Marks the table itself as known. The names are NUL-terminated and live as long as the snapshot; a name that only
@@ -64,7 +71,7 @@ void config_bind(struct config *c, const struct config_section *section);
 void config_claim(struct config *c, const char *path);
 /* Is this key set by anyone? origin (may be NULL): "default", "ccproxy.toml:12", "env SERVER__PORT", "flag --port". */
 bool config_is_set(struct config *c, const char *path, const char *key, struct ccp_span *origin);
-/* Does the value that wins come from a file that is not trusted? For CCP_ROW_TRUSTED rows. */
+/* Does the value that wins come from the state, or from a file that is not trusted? For CCP_ROW_TRUSTED rows. */
 bool config_set_untrusted(struct config *c, const char *path, const char *key);
 /* Does this table of a file that is not trusted hold text that was read from the environment or another file?
  * Only what is bound is known. */
@@ -90,6 +97,18 @@ bool config_show(struct config *c, const struct config_section *sections, size_t
 bool config_example(const struct config_section *sections, size_t n, struct ccp_buf *out);
 /* Default search list of this process ($CONFIG_FILE first), best first; returns the number written. */
 size_t config_search(struct ccp_span *paths, size_t max, struct arena *a, bool cwd_allowed);
+
+/* The state after a change: `text` with the members of a JSON object put into [plugins.<plugin>]; null takes a key out.
+ * Values keep their JSON types; they are taken as they are, nothing in them is expanded later. NULL = it is in *out
+ * (initialised by the caller, who wipes it: it may hold secrets), else what is wrong (static). */
+const char *config_state_edit(struct ccp_span text, const char *plugin, struct ccp_span changes, struct ccp_buf *out);
+/* One section as `config show` has it in JSON: {"key": {"value": ..., "origin": "..."}}, secrets masked. Changes
+ * nothing in the snapshot and takes none of its memory. */
+bool config_show_section(const struct config *c, const char *path, const struct ccp_config_row *rows,
+                         struct ccp_buf *out);
+
+/* Reads a duration as rows do ("500ms", "5m", "30"). NULL = fine, else what was expected (static). */
+const char *config_duration(struct ccp_span text, uint64_t *ms);
 
 /* The nearest name within a small edit distance, or NULL. */
 const char *config_nearest(struct ccp_span name, const char *const *known, size_t n);

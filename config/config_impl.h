@@ -1,8 +1,8 @@
 /*
- * What the files of this folder share: the tree, its three layers, and the record of what was bound.
+ * What the files of this folder share: the tree, its four layers, and the record of what was bound.
  *
- * File, environment and flags each have a tree of their own; nothing is merged until a row asks, because only rows
- * know which environment variables are ours and how their text is to be read.
+ * File, state, environment and flags each have a tree of their own; nothing is merged until a row asks, because only
+ * rows know which environment variables are ours and how their text is to be read.
  */
 #ifndef CONFIG_IMPL_H
 #define CONFIG_IMPL_H
@@ -15,7 +15,13 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-enum config_layer { LAYER_FILE, LAYER_ENV, LAYER_FLAG, LAYERS, LAYER_DEFAULT = LAYERS };
+enum config_layer { LAYER_FILE, LAYER_STATE, LAYER_ENV, LAYER_FLAG, LAYERS, LAYER_DEFAULT = LAYERS };
+
+/* Is it TOML, with tables and types of its own? The others are texts under names. */
+static inline bool layer_is_toml(enum config_layer layer)
+{
+    return layer == LAYER_FILE || layer == LAYER_STATE;
+}
 
 enum node_kind {
     NODE_TABLE = TOML_TABLE,
@@ -75,8 +81,8 @@ struct env_var {
 struct config {
     atomic_int refs;
     struct arena arena;
-    struct ccp_span file;
-    bool untrusted;
+    struct ccp_span file, state; /* paths */
+    bool untrusted, candidate;   /* candidate: the state is not in its file yet */
     mode_t file_mode;
     bool mode_warned;
     struct config_tree *layers[LAYERS];
@@ -131,6 +137,12 @@ bool config_utf8(struct ccp_span text, size_t *bad);
 const char *file_read(const char *path, size_t max, char **bytes, size_t *n, mode_t *mode, int *error);
 void file_load(struct config *c, const struct config_source *source);
 
+/* -- load.c -- */
+struct config *config_new(void); /* with nothing in it yet; NULL = no memory */
+
+/* -- state.c -- */
+void state_load(struct config *c, const struct config_source *source);
+
 /* -- environ.c, flags.c -- */
 void environ_load(struct config *c, char **environ);
 struct ccp_span environ_get(const struct config *c, struct ccp_span name); /* p = NULL = not set */
@@ -182,7 +194,7 @@ struct ccp_span units_show_size(uint64_t bytes, char *room, size_t n);
 struct ccp_span units_show_duration(uint64_t ms, char *room, size_t n);
 
 /* -- toml_write.c -- */
-bool toml_write(struct ccp_buf *out, const json_t *value);
+bool toml_write(struct ccp_buf *out, const json_t *value, bool expands);
 bool toml_write_key(struct ccp_buf *out, struct ccp_span key);
 
 #endif

@@ -80,6 +80,8 @@ struct ccp_span origin_text(struct config *c, const struct config_tree *node)
         return out;
     if (node->layer == LAYER_FILE)
         out = arena_printf(&c->arena, "%.*s:%u", CCP_FMT(c->file), node->line);
+    else if (node->layer == LAYER_STATE)
+        out = arena_printf(&c->arena, "%.*s:%u", CCP_FMT(c->state), node->line);
     else if (node->layer == LAYER_ENV)
         out = arena_printf(&c->arena, "env %.*s", CCP_FMT(fault_clean(c, node->via)));
     else
@@ -112,6 +114,11 @@ static void vfault(struct config *c, const struct config_tree *node, struct ccp_
         return;
     }
     struct ccp_span where = origin_text(c, node);
+    if (node != NULL && node->layer == LAYER_STATE && !warning && !c->candidate) /* nobody wrote it by hand */
+        what = arena_printf(&c->arena, "%.*s; it was set while ccproxy ran: take the line out of that file",
+                            CCP_FMT(what));
+    if (what.p == NULL)
+        what = CCP_SPAN("?");
     if (node != NULL && node->layer == LAYER_DEFAULT && node->via.n != 0) /* nobody set it but this variable */
         where = arena_printf(&c->arena, "env %.*s", CCP_FMT(fault_clean(c, node->via)));
     if (name.n == 0)

@@ -5,22 +5,31 @@
  */
 #include <config/config_impl.h>
 
-struct config *config_load(const struct config_source *source)
+struct config *config_new(void)
 {
     struct config *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
     atomic_init(&c->refs, 1);
     arena_init(&c->arena, NULL, 0);
-    c->file = CCP_SPAN("");
+    c->file = c->state = CCP_SPAN("");
     for (int layer = 0; layer < LAYERS; layer++)
         if ((c->layers[layer] = tree_new(c, NULL, NODE_TABLE, CCP_SPAN(""), layer)) == NULL) {
             config_unref(c);
             return NULL;
         }
+    return c;
+}
+
+struct config *config_load(const struct config_source *source)
+{
+    struct config *c = config_new();
+    if (c == NULL)
+        return NULL;
     environ_load(c, source->environ);
     flags_load(c, source->sets);
     file_load(c, source);
+    state_load(c, source);
     return c;
 }
 
@@ -46,6 +55,11 @@ void config_unref(struct config *c)
 struct ccp_span config_file(const struct config *c)
 {
     return c->file;
+}
+
+struct ccp_span config_state(const struct config *c)
+{
+    return c->state;
 }
 
 bool config_untrusted(const struct config *c)

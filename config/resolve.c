@@ -1,8 +1,8 @@
 /*
  * Which value wins for a row, and text from environment and flags read as the row's type.
  *
- * Flag over environment over file over default, for each key; for a table of strings (CCP_MAP) also for each entry,
- * so that PLUGINS__X__HEADERS__A adds to what the file says.
+ * Flag over environment over state over file over default, for each key; for a table of strings (CCP_MAP) also for each
+ * entry, so that PLUGINS__X__HEADERS__A adds to what the file says. A table of the state replaces that of the file.
  */
 #include <config/config_impl.h>
 
@@ -44,11 +44,11 @@ static struct config_tree *merge_map(struct config *c, struct config_tree **node
         struct config_tree *from = nodes[layer], *whole = NULL;
         if (from == NULL)
             continue;
-        if (layer == LAYER_FILE && from->kind != NODE_TABLE)
+        if (layer_is_toml(layer) && from->kind != NODE_TABLE)
             return from;
         if (from->kind == NODE_TEXT && (whole = interpret(c, row, from, name)) == NULL)
             return NULL;
-        if (map == NULL || whole != NULL)
+        if (map == NULL || whole != NULL || layer == LAYER_STATE)
             map = tree_new(c, NULL, NODE_TABLE, from->key, layer);
         if (map == NULL)
             return NULL;
@@ -69,7 +69,7 @@ struct config_tree *resolve_row(struct config *c, struct ccp_span path, const st
     for (int layer = 0; layer < LAYERS; layer++) {
         struct config_tree *node = nodes[layer] = tree_get(c, layer, path, ccp_span_z(row->key));
         /* a variable or flag that only has children sets no value, unless entries are wanted */
-        if (node != NULL && layer != LAYER_FILE && node->kind == NODE_TABLE && row->type != CCP_MAP)
+        if (node != NULL && !layer_is_toml(layer) && node->kind == NODE_TABLE && row->type != CCP_MAP)
             nodes[layer] = node = NULL;
         if (node != NULL) {
             node->claimed = true;

@@ -76,7 +76,10 @@ static bool seal(struct value_in *in)
     struct config_tree *node = in->node;
     if (!expand_node(in->c, node, in->name))
         return false;
-    if (ccp_span_starts(node->text, CCP_SPAN("file:"))) {
+    if (ccp_span_starts(node->text, CCP_SPAN("file:")) && node->layer == LAYER_STATE) {
+        fault_at(in->c, node, in->name, false, "a secret's file can only be named in the configuration file");
+        return false;
+    } else if (ccp_span_starts(node->text, CCP_SPAN("file:"))) {
         if (!read_secret_file(in))
             return false;
     } else if (node->text.n != 0) {

@@ -23,7 +23,7 @@ static void show_key(struct config *c, const struct config_section *s, const str
         return;
     }
     buf_printf(out, "%s = ", row->key);
-    toml_write(out, b->value);
+    toml_write(out, b->value, true);
     buf_printf(out, "  # %.*s\n", CCP_FMT(origin_text(c, b->node)));
 }
 
@@ -102,6 +102,37 @@ static bool show_json(struct config *c, const struct config_section *sections, s
     }
     fine = fine && json_dump_callback(root, dump, out, JSON_INDENT(2)) == 0 && buf_addz(out, "\n");
     json_decref(root);
+    return fine;
+}
+
+/* origin_text without the arena: a snapshot in use is asked any number of times. */
+static json_t *origin_json(const struct config *c, const struct config_tree *node)
+{
+    enum config_layer layer = node != NULL ? node->layer : LAYER_DEFAULT;
+    struct ccp_span from = layer == LAYER_FILE ? c->file : layer == LAYER_STATE ? c->state : CCP_SPAN("");
+    if (layer == LAYER_DEFAULT)
+        return json_string("default");
+    if (layer_is_toml(layer))
+        return json_sprintf("%.*s:%u", CCP_FMT(from), node->line);
+    return json_sprintf("%s %.*s", layer == LAYER_ENV ? "env" : "flag", CCP_FMT(node->via));
+}
+
+bool config_show_section(const struct config *c, const char *path, const struct ccp_config_row *rows,
+                         struct ccp_buf *out)
+{
+    json_t *table = json_object();
+    bool fine = table != NULL;
+    for (const struct ccp_config_row *row = rows; row->key != NULL && fine; row++) {
+        struct bound *b = bound_find(c, ccp_span_z(path), ccp_span_z(row->key));
+        json_t *value = b != NULL && b->value != NULL ? json_incref(b->value) : json_null();
+        json_t *origin = origin_json(c, b != NULL ? b->node : NULL);
+        if (origin == NULL) /* a path or a name that is not UTF-8 */
+            origin = json_string("?");
+        json_t *entry = json_pack("{s:o, s:o}", "value", value, "origin", origin);
+        fine = entry != NULL && json_object_set_new(table, row->key, entry) == 0;
+    }
+    fine = fine && json_dump_callback(table, dump, out, JSON_COMPACT) == 0;
+    json_decref(table);
     return fine;
 }
 

@@ -1,16 +1,17 @@
 /*
- * Canonical values as TOML text, on one line. What is written here reads back as the same value.
+ * Values as TOML text, on one line. What is written here reads back as the same value: `expands` says whether the
+ * reader will look for ${NAME} (the file), or take every string as it is (the state).
  */
 #include <config/config_impl.h>
 
-static bool write_string(struct ccp_buf *out, struct ccp_span s)
+static bool write_string(struct ccp_buf *out, struct ccp_span s, bool expands)
 {
     buf_addz(out, "\"");
     for (size_t i = 0; i < s.n; i++) {
         unsigned char ch = (unsigned char)s.p[i];
         if (ch == '"' || ch == '\\')
             buf_printf(out, "\\%c", ch);
-        else if (ch == '$' && i + 1 < s.n && s.p[i + 1] == '{')
+        else if (expands && ch == '$' && i + 1 < s.n && s.p[i + 1] == '{')
             buf_addz(out, "$$"); /* not to be expanded again */
         else if (ch < 0x20 || ch == 0x7f)
             buf_printf(out, "\\u%04x", ch);
@@ -27,10 +28,10 @@ bool toml_write_key(struct ccp_buf *out, struct ccp_span key)
         char ch = key.p[i], low = (char)(ch | 32);
         bare = bare && ((low >= 'a' && low <= 'z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-');
     }
-    return bare ? buf_add(out, key) : write_string(out, key);
+    return bare ? buf_add(out, key) : write_string(out, key, false);
 }
 
-static bool write_object(struct ccp_buf *out, const json_t *value)
+static bool write_object(struct ccp_buf *out, const json_t *value, bool expands)
 {
     const char *key, *comma = "";
     json_t *m;
@@ -40,13 +41,13 @@ static bool write_object(struct ccp_buf *out, const json_t *value)
         buf_printf(out, "%s ", comma);
         toml_write_key(out, ccp_span_z(key));
         buf_addz(out, " = ");
-        toml_write(out, m);
+        toml_write(out, m, expands);
         comma = ",";
     }
     return buf_addz(out, comma[0] != '\0' ? " }" : "}");
 }
 
-static bool write_array(struct ccp_buf *out, const json_t *value)
+static bool write_array(struct ccp_buf *out, const json_t *value, bool expands)
 {
     size_t i;
     json_t *m;
@@ -54,7 +55,7 @@ static bool write_array(struct ccp_buf *out, const json_t *value)
     json_array_foreach(value, i, m)
     {
         buf_addz(out, i != 0 ? ", " : "");
-        toml_write(out, m);
+        toml_write(out, m, expands);
     }
     return buf_addz(out, "]");
 }
@@ -72,15 +73,15 @@ static bool write_real(struct ccp_buf *out, double v)
     return strpbrk(room, ".en") != NULL || buf_addz(out, ".0");
 }
 
-bool toml_write(struct ccp_buf *out, const json_t *value)
+bool toml_write(struct ccp_buf *out, const json_t *value, bool expands)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return write_object(out, value);
+        return write_object(out, value, expands);
     case JSON_ARRAY:
-        return write_array(out, value);
+        return write_array(out, value, expands);
     case JSON_STRING:
-        return write_string(out, ccp_span_of(json_string_value(value), json_string_length(value)));
+        return write_string(out, ccp_span_of(json_string_value(value), json_string_length(value)), expands);
     case JSON_INTEGER:
         return buf_printf(out, "%lld", (long long)json_integer_value(value));
     case JSON_REAL:

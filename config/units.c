@@ -112,6 +112,11 @@ const char *units_duration(struct ccp_span text, uint64_t *out)
     return NULL;
 }
 
+const char *config_duration(struct ccp_span text, uint64_t *ms)
+{
+    return units_duration(text, ms);
+}
+
 static struct ccp_span show(uint64_t v, const struct unit *units, size_t count, char *room, size_t n)
 {
     for (size_t i = 0; i < count; i++)

@@ -1,8 +1,9 @@
 /*
  * The end of binding: keys that nobody claimed.
  *
- * In the file and among flags each of them is a fault. Of the environment only variables below a table that we know
- * count: SERVER__PROT is a typing error, PATH is not ours.
+ * In the file and among flags each of them is a fault; in the state, which may name a plugin that was taken away since,
+ * a warning. Of the environment only variables below a table that we know count: SERVER__PROT is a typing error, PATH
+ * is not ours.
  */
 #include <config/config_impl.h>
 
@@ -70,15 +71,16 @@ static void report(const struct level *l, struct config_tree *node)
     struct ccp_span name = join_path(l->c, l->path, node->key);
     bool table = node->kind == NODE_TABLE ||
                  (node->kind == NODE_ARRAY && node->child != NULL && node->child->kind == NODE_TABLE);
+    bool warning = l->layer == LAYER_STATE;
     collect(l, &names);
     const char *near = config_nearest(node->key, names.v, names.n);
     const char *what = table ? "unknown table" : "unknown key";
     if (near != NULL && table && ccp_span_is(node->key, near))
-        fault_at(l->c, node, name, false, "is a value, nothing can be set below it");
+        fault_at(l->c, node, name, warning, "is a value, nothing can be set below it");
     else if (near != NULL)
-        fault_at(l->c, node, name, false, "%s (did you mean \"%s\"?)", what, near);
+        fault_at(l->c, node, name, warning, "%s (did you mean \"%s\"?)", what, near);
     else
-        fault_at(l->c, node, name, false, "%s", what);
+        fault_at(l->c, node, name, warning, "%s", what);
 }
 
 static void check(const struct level *l, struct config_tree *table);
@@ -89,7 +91,7 @@ static void check_known(const struct level *l, const struct level *next, struct 
     bool ignored = l->layer == LAYER_ENV && l->path.n == 0;
     if (node->kind != NODE_TABLE && !ignored)
         fault_at(l->c, node, next->path, false, "expected a table, found %s", tree_kind_name(node));
-    if (node->kind == NODE_TABLE || l->layer != LAYER_FILE)
+    if (node->kind == NODE_TABLE || !layer_is_toml(l->layer))
         check(next, node);
 }
 
@@ -99,7 +101,7 @@ static void check_one(const struct level *l, struct config_tree *node)
     if (claimed_whole(l->c, l->layer, next.path))
         return;
     if (node->claimed) {
-        if (l->layer != LAYER_FILE)
+        if (!layer_is_toml(l->layer))
             check(&next, node); /* a value with more levels below it */
     } else if (leads_somewhere(l->c, l->layer, next.path)) {
         check_known(l, &next, node);

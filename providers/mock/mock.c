@@ -53,12 +53,12 @@ static const struct ccp_config_row rows[] = {
 static const char *const models[] = {"mock-echo",  "mock-lorem", "mock-tool",      "mock-think",
                                      "mock-embed", "mock-cut",   "mock-error-500", NULL};
 
-static struct ccp_choice choose(void *self, struct ccp_exchange *x, enum ccp_format client, struct ccp_span model)
+static enum ccp_format choose(void *self, struct ccp_exchange *x, enum ccp_format client, struct ccp_span model)
 {
     const struct mock *mock = self;
     (void)x;
     (void)model;
-    return (struct ccp_choice){mock->config->format == 0 ? client : (enum ccp_format)(mock->config->format - 1)};
+    return mock->config->format == 0 ? client : (enum ccp_format)(mock->config->format - 1);
 }
 
 static const struct ccp_provider provider = {

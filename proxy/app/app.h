@@ -9,6 +9,7 @@
 
 #include <app/args.h>
 #include <app/vault.h>
+#include <base/arena.h>
 #include <plugin/runtime.h>
 
 enum exit_code {
@@ -38,6 +39,7 @@ struct cli {
     const struct command *command;
     struct args args;
     struct vault vault;
+    struct arena memory; /* what args point to, if it is not in the command line */
 };
 
 /* Option tables; every command ends its list with help_options. */
@@ -48,9 +50,14 @@ extern const struct arg_option serve_options[];  /* those of the server that hav
 
 extern const struct command command_serve, command_config_show, command_config_check, command_config_example,
     command_config_path, command_config_token, command_plugins_list, command_plugins_show, command_plugins_settings,
-    command_plugins_order, command_plugins_dependencies, command_status, command_doctor, command_env, command_version,
+    command_plugins_order, command_plugins_dependencies, command_plugins_enable, command_plugins_disable,
+    command_plugins_scaffold, command_plugins_check, command_status, command_doctor, command_env, command_version,
     command_auth_providers, command_auth_login, command_auth_status, command_auth_refresh, command_auth_logout,
     command_auth_rekey;
+
+/* Reads a command's options into cli->args; its operands are as many as it takes. False: *code, and it was said why. */
+bool command_args(struct cli *cli, const struct arg_option *const *tables, int argc, char **argv, int *code);
+bool command_operands(const struct cli *cli, int *code);
 
 /* Prints "ccproxy: ..." to standard error and returns `code`. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -62,6 +69,10 @@ void load_print(void *arg, bool warning, struct ccp_span text); /* to standard e
 /* Reads the configuration as the invocation asks (`file` NULL = --config or the search) and binds it. NULL when it
  * has faults; they were reported. Any number of times; not before the vault is open. */
 struct runtime *load_runtime(const struct cli *cli, const char *file, load_report *report, void *arg);
+/* The same as if `state` were what the state file holds. */
+struct runtime *load_candidate(const struct cli *cli, struct ccp_span state, load_report *report, void *arg);
+/* The same, with or without faults. NULL = no memory, or a state file that cannot be read. */
+struct runtime *load_faulty(const struct cli *cli, load_report *report, void *arg);
 /* The same with --config and faults printed. NULL = leave with EXIT_CONFIG. */
 struct runtime *load_or_complain(const struct cli *cli);
 

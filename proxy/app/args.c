@@ -166,6 +166,20 @@ bool args_parse(const struct arg_option *const *tables, int argc, char **argv, s
     return true;
 }
 
+bool args_unknown(const struct arg_option *const *tables, int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        size_t n = strcspn(argv[i] + 2, "=");
+        const struct arg_option *o = find_long(tables, ccp_span_of(argv[i] + 2, n));
+        if (o == NULL)
+            return true;
+        i += o->kind != ARG_FLAG && argv[i][2 + n] == '\0'; /* the next one is its value, whatever it looks like */
+    }
+    return false;
+}
+
 void args_release(struct args *a)
 {
     for (size_t i = 0; i < a->hit_n; i++)

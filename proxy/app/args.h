@@ -49,6 +49,8 @@ struct args {
  * argument, not the program. False with text in out->error; call args_release in either case. */
 bool args_parse(const struct arg_option *const *tables, int argc, char **argv, struct args *out);
 void args_release(struct args *a);
+/* Is there a long option that the tables do not have? Nothing is read or overwritten. */
+bool args_unknown(const struct arg_option *const *tables, int argc, char **argv);
 
 /* The value of the last hit, or NULL. */
 const char *args_get(const struct args *a, const char *name);

@@ -78,6 +78,18 @@ static void print_providers(const struct server *s)
     }
 }
 
+/* Built-in ones go without saying, unless they did not open. */
+static void print_plugins(const struct server *s)
+{
+    for (size_t i = 0; i < s->rt->plugin_count; i++) {
+        const struct plugin_instance *p = &s->rt->plugins[i];
+        if (p->state == PLUGIN_FAILED)
+            printf("  plugin %s is left out: %.*s\n", p->manifest->name, CCP_FMT(p->why));
+        else if (p->state == PLUGIN_ACTIVE && p->source != NULL)
+            printf("  plugin %s %s, %.*s\n", p->manifest->name, p->manifest->version, CCP_FMT(p->source->path));
+    }
+}
+
 static void print_clients(struct runtime *rt, const struct address *address)
 {
     char base[512];
@@ -172,6 +184,7 @@ void banner_print(const struct server *s)
     print_addresses(s);
     print_config(s->rt->config);
     print_providers(s);
+    print_plugins(s);
     if (socket == NULL)
         print_clients(s->rt, &address);
     print_curl(s, &address, socket);

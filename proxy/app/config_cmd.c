@@ -5,13 +5,13 @@
 
 #include <app/example.h>
 #include <app/print.h>
+#include <app/state.h>
 #include <base/secret.h>
 
 #include <errno.h>
 #include <sys/random.h>
 
-#define SECTIONS_MAX 64
-#define TEXT_MAX     (16u << 20)
+#define TEXT_MAX (16u << 20)
 
 static const struct arg_option *const loading[] = {config_options, serve_options, json_options, help_options, NULL};
 static const struct arg_option *const plain[] = {help_options, NULL};
@@ -26,14 +26,14 @@ static int print_text(struct ccp_buf *text, bool fine)
 
 static int show(struct cli *cli)
 {
-    struct config_section sections[SECTIONS_MAX];
     struct ccp_buf text;
+    size_t n = 0;
     struct runtime *rt = load_or_complain(cli);
     if (rt == NULL)
         return EXIT_CONFIG;
     buf_init(&text, TEXT_MAX);
-    bool fine = config_show(rt->config, sections, runtime_sections(rt, sections, SECTIONS_MAX),
-                            args_has(&cli->args, "json"), &text);
+    struct config_section *sections = runtime_sections(rt, &n);
+    bool fine = sections != NULL && config_show(rt->config, sections, n, args_has(&cli->args, "json"), &text);
     int code = print_text(&text, fine);
     runtime_unref(rt);
     return code;
@@ -77,8 +77,10 @@ static int path_json(const struct runtime *rt, const struct ccp_span *places, si
     struct ccp_span file = config_file(rt->config);
     for (size_t i = 0; i < n; i++)
         json_array_append_new(searched, json_span(places[i]));
-    return print_json(json_pack("{s:o, s:b, s:o}", "file", file.n != 0 ? json_span(file) : json_null(), "trusted",
-                                !config_untrusted(rt->config), "searched", searched));
+    struct ccp_span state = config_state(rt->config);
+    return print_json(json_pack("{s:o, s:b, s:o, s:o}", "state", state.n != 0 ? json_span(state) : json_null(), "file",
+                                file.n != 0 ? json_span(file) : json_null(), "trusted", !config_untrusted(rt->config),
+                                "searched", searched));
 }
 
 static void path_text(const struct runtime *rt, const struct ccp_span *places, size_t n)
@@ -87,6 +89,8 @@ static void path_text(const struct runtime *rt, const struct ccp_span *places, s
     printf("%.*s\n", CCP_FMT(file.n != 0 ? file : CCP_SPAN("none: defaults, environment and flags only")));
     if (config_untrusted(rt->config))
         puts("  (from the current folder: not trusted with logins; --config trusts it)");
+    if (config_state(rt->config).n != 0)
+        printf("settings changed while ccproxy ran: %.*s\n", CCP_FMT(config_state(rt->config)));
     puts("searched, first found wins:");
     for (size_t i = 0; i < n; i++)
         printf("  %.*s\n", CCP_FMT(places[i]));
@@ -96,8 +100,13 @@ static int path(struct cli *cli)
 {
     struct ccp_span places[16];
     const char *named = args_get(&cli->args, "config");
-    struct config *c =
-        config_load(&(struct config_source){.file = named, .environ = cli->vault.environ, .cwd_allowed = true});
+    struct state state;
+    state_place(&state);
+    struct config *c = config_load(&(struct config_source){.file = named,
+                                                           .environ = cli->vault.environ,
+                                                           .cwd_allowed = true,
+                                                           .state_path = state.path[0] != '\0' ? state.path : NULL});
+    state_release(&state);
     struct runtime *rt = c != NULL ? runtime_bind(c) : NULL; /* faults do not change the path */
     if (rt == NULL)
         return complain(EXIT_FAILED, "out of memory");

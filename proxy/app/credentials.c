@@ -15,13 +15,20 @@ static bool post(void *self, size_t number, void (*fn)(void *arg), void *arg)
 }
 
 /* The newest configuration's observers; a reload may replace it meanwhile. */
-static void announce(void *self, enum ccp_event event, const struct ccp_oauth_event *what)
+static void announce(void *self, enum ccp_event event, const struct auth_event *what)
 {
     struct server *s = self;
     pthread_mutex_lock(&s->rt_lock);
     struct runtime *rt = runtime_ref(s->rt);
     pthread_mutex_unlock(&s->rt_lock);
-    chain_announce_oauth(rt, event, what);
+    struct ccp_moment m = {.size = sizeof(m),
+                           .status = what->status,
+                           .name = what->provider,
+                           .text = what->error,
+                           .account = what->account,
+                           .request_kind = what->request,
+                           .generation = what->generation};
+    chain_announce(rt, s->executor, event, &m);
     runtime_unref(rt);
 }
 

@@ -3,6 +3,7 @@
  * flags and the environment of the start and the file of today.
  */
 #include <app/app.h>
+#include <app/state.h>
 
 #include <base/secret.h>
 
@@ -54,18 +55,22 @@ static bool add_flags(struct sets *s, const struct args *args)
         if (hit->option->kind == ARG_SET)
             fine = sets_add(s, "--set %s", hit->value);
         else if (hit->option->sets != NULL)
-            fine = sets_add(s, "--%s %s=%s", hit->option->name, hit->option->sets, hit->value);
+            fine = sets_add(s, "--%s %s=%s", hit->option->name, hit->option->sets,
+                            hit->option->kind == ARG_FLAG ? "true" : hit->value);
     }
     return fine;
 }
 
-static struct config *read_config(const struct cli *cli, const char *file)
+static struct config *read_config(const struct cli *cli, const char *file, const struct state *state, bool candidate)
 {
     struct sets sets = {.v = NULL};
     struct config *c = NULL;
     struct config_source source = {.file = file != NULL ? file : args_get(&cli->args, "config"),
                                    .environ = cli->vault.environ,
-                                   .cwd_allowed = cli->command->cwd};
+                                   .cwd_allowed = cli->command->cwd,
+                                   .state = buf_span(&state->text),
+                                   .state_path = state->path[0] != '\0' ? state->path : NULL,
+                                   .state_candidate = candidate};
     bool fine = add_flags(&sets, &cli->args);
     source.sets = (const char *const *)sets.v;
     if (fine && sets_add_switches(&sets, &cli->args, &source)) {
@@ -93,9 +98,10 @@ static bool switches_known(struct runtime *rt, const struct args *args, load_rep
     return known;
 }
 
-struct runtime *load_runtime(const struct cli *cli, const char *file, load_report *report, void *arg)
+static struct runtime *load(const struct cli *cli, const char *file, const struct state *state, bool candidate,
+                            load_report *report, void *arg)
 {
-    struct config *c = read_config(cli, file);
+    struct config *c = read_config(cli, file, state, candidate);
     struct runtime *rt = c != NULL ? runtime_bind(c) : NULL;
     if (rt == NULL) {
         report(arg, false, CCP_SPAN("out of memory"));
@@ -109,6 +115,49 @@ struct runtime *load_runtime(const struct cli *cli, const char *file, load_repor
         return rt;
     runtime_unref(rt);
     return NULL;
+}
+
+struct runtime *load_runtime(const struct cli *cli, const char *file, load_report *report, void *arg)
+{
+    struct state state;
+    struct runtime *rt = NULL;
+    if (state_load_text(&state))
+        rt = load(cli, file, &state, false, report, arg);
+    else
+        report(arg, false, ccp_span_z(state.why));
+    state_release(&state);
+    return rt;
+}
+
+struct runtime *load_candidate(const struct cli *cli, struct ccp_span text, load_report *report, void *arg)
+{
+    struct state state;
+    struct runtime *rt = NULL;
+    state_place(&state);
+    if (buf_add(&state.text, text))
+        rt = load(cli, NULL, &state, true, report, arg);
+    else
+        report(arg, false, CCP_SPAN("out of memory"));
+    state_release(&state);
+    return rt;
+}
+
+struct runtime *load_faulty(const struct cli *cli, load_report *report, void *arg)
+{
+    struct state state;
+    struct runtime *rt = NULL;
+    if (state_load_text(&state)) {
+        struct config *c = read_config(cli, NULL, &state, false);
+        rt = c != NULL ? runtime_bind(c) : NULL;
+    } else {
+        report(arg, false, ccp_span_z(state.why));
+    }
+    size_t n = 0;
+    const struct config_fault *faults = rt != NULL ? config_faults(rt->config, &n) : NULL;
+    for (size_t i = 0; i < n; i++)
+        report(arg, faults[i].warning, faults[i].text);
+    state_release(&state);
+    return rt;
 }
 
 struct runtime *load_or_complain(const struct cli *cli)

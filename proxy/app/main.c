@@ -6,6 +6,7 @@
 #include <app/app.h>
 
 #include <app/help.h>
+#include <app/plugin_commands.h>
 #include <app/server.h>
 
 #include <errno.h>
@@ -20,6 +21,8 @@ static const struct command *const commands[] = {
     &command_config_token,   &command_plugins_list,
     &command_plugins_show,   &command_plugins_settings,
     &command_plugins_order,  &command_plugins_dependencies,
+    &command_plugins_enable, &command_plugins_disable,
+    &command_plugins_check,  &command_plugins_scaffold,
     &command_auth_providers, &command_auth_login,
     &command_auth_status,    &command_auth_refresh,
     &command_auth_logout,    &command_auth_rekey,
@@ -61,35 +64,92 @@ static const struct command *find(int argc, char **argv, int *words)
     return NULL;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+bool command_args(struct cli *cli, const struct arg_option *const *tables, int argc, char **argv, int *code)
+{
+    bool parsed = args_parse(tables, argc, argv, &cli->args);
+    if (cli->args.hits == NULL || cli->args.operands == NULL)
+        *code = complain(EXIT_FAILED, "%s", cli->args.error);
+    else if (!parsed)
+        *code = complain(EXIT_USAGE, "%s\nTry: ccproxy %s --help", cli->args.error, cli->command->name);
+    return parsed;
+}
+
+bool command_operands(const struct cli *cli, int *code)
 {
     const struct command *c = cli->command;
-    bool parsed = args_parse(c->options, argc, argv, &cli->args);
-    if (cli->args.hits == NULL || cli->args.operands == NULL)
-        return complain(EXIT_FAILED, "%s", cli->args.error);
-    if (!parsed)
-        return complain(EXIT_USAGE, "%s\nTry: ccproxy %s --help", cli->args.error, c->name);
-    if (args_has(&cli->args, "help")) {
-        help_command(c, stdout);
-        return EXIT_OK;
-    }
     if (cli->args.operand_n < c->least)
-        return complain(EXIT_USAGE, "usage: ccproxy %s %s", c->name, c->operands);
-    if (cli->args.operand_n > c->most)
-        return complain(EXIT_USAGE, "%s takes no \"%.60s\"\nTry: ccproxy %s --help", c->name,
-                        cli->args.operands[c->most], c->name);
-    return c->run(cli);
+        *code = complain(EXIT_USAGE, "usage: ccproxy %s %s", c->name, c->operands);
+    else if (cli->args.operand_n > c->most)
+        *code = complain(EXIT_USAGE, "%s takes no \"%.60s\"\nTry: ccproxy %s --help", c->name,
+                         cli->args.operands[c->most], c->name);
+    else
+        return true;
+    return false;
+}
+
+/* Does the command take the options of the server? Then it takes the flags of plugins, too. */
+static bool takes_flags(const struct command *c)
+{
+    for (const struct arg_option *const *table = c->options; *table != NULL; table++)
+        if (*table == serve_options)
+            return true;
+    return false;
+}
+
+/* The command's options; which flags plugins bring is looked up only when one is there that may be such a flag. */
+static const struct arg_option *const *options_of(struct cli *cli, int argc, char **argv)
+{
+    const struct arg_option *const *tables = cli->command->options, *const * with;
+    struct plugin_commands all;
+    if (!takes_flags(cli->command) || !args_unknown(tables, argc, argv))
+        return tables;
+    plugin_commands_load(&all, cli, argc, argv);
+    with = plugin_flags_tables(&all, tables, &cli->memory);
+    plugin_commands_release(&all);
+    return with != NULL ? with : tables;
+}
+
+static int help_about_itself(struct cli *cli, int argc, char **argv)
+{
+    struct plugin_commands all;
+    help_command(cli->command, stdout);
+    if (!takes_flags(cli->command))
+        return EXIT_OK;
+    plugin_commands_load(&all, cli, argc, argv);
+    plugin_flags_help(&all, stdout);
+    plugin_commands_release(&all);
+    return EXIT_OK;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    int code;
+    if (!command_args(cli, options_of(cli, argc, argv), argc, argv, &code))
+        return code;
+    if (args_has(&cli->args, "help"))
+        return help_about_itself(cli, argc, argv);
+    return command_operands(cli, &code) ? cli->command->run(cli) : code;
+}
+
+/* No command of our own: one of a plugin, or a mistake. */
+static int run_foreign(struct cli *cli, int argc, char **argv)
+{
+    struct plugin_commands all;
+    struct plugin_command which;
+    plugin_commands_load(&all, cli, argc, argv);
+    int code = plugin_commands_find(&all, argc, argv, &which) ? plugin_command_run(&all, &which, cli, argc, argv)
+                                                              : help_unknown(commands, &all, argc, argv);
+    plugin_commands_release(&all);
+    return code;
 }
 
 static int dispatch(struct cli *cli, int argc, char **argv)
 {
     int words, code;
-    if (help_wanted(commands, argc, argv, &code))
+    if (help_wanted(commands, cli, argc, argv, &code))
         return code;
     cli->command = find(argc, argv, &words);
-    if (cli->command == NULL)
-        return help_unknown(commands, argc, argv);
-    return run(cli, argc - words, argv + words);
+    return cli->command != NULL ? run(cli, argc - words, argv + words) : run_foreign(cli, argc, argv);
 }
 
 /* Who starts us without a standard stream must not find the log in the lock of a login, or an answer in a socket that
@@ -105,12 +165,16 @@ static bool fill_standard_streams(void)
 int main(int argc, char **argv)
 {
     struct cli cli = {.command = NULL};
+    if (discover_is_probe(argc, argv))
+        return discover_probe_main(argc, argv);
     if (!fill_standard_streams())
         return EXIT_FAILED; /* nobody to tell */
     if (!vault_open(&cli.vault, environ))
         return complain(EXIT_FAILED, "out of memory");
+    arena_init(&cli.memory, NULL, 0);
     int code = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1);
     args_release(&cli.args);
+    arena_end(&cli.memory);
     vault_close(&cli.vault);
     privilege_soften();
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK)

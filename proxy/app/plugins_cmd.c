@@ -11,14 +11,13 @@ static const struct arg_option *const options[] = {config_options, serve_options
 
 struct plugin_instance *plugins_find(struct runtime *rt, const char *name)
 {
-    const char *names[256];
-    size_t n = 0;
     struct plugin_instance *p = runtime_plugin(rt, ccp_span_z(name));
     if (p != NULL)
         return p;
-    for (; n < rt->plugin_count && n < 256; n++)
-        names[n] = rt->plugins[n].manifest->name;
-    const char *nearest = config_nearest(ccp_span_z(name), names, n);
+    const char **names = arena_alloc(config_arena(rt->config), (rt->plugin_count + 1) * sizeof(*names));
+    for (size_t i = 0; names != NULL && i < rt->plugin_count; i++)
+        names[i] = rt->plugins[i].manifest->name;
+    const char *nearest = names != NULL ? config_nearest(ccp_span_z(name), names, rt->plugin_count) : NULL;
     if (nearest != NULL)
         complain(EXIT_FAILED, "there is no plugin \"%.60s\" (did you mean \"%s\"?)", name, nearest);
     else
@@ -70,22 +69,21 @@ static int list(struct cli *cli)
 
 static int settings(struct cli *cli)
 {
-    struct config_section sections[64];
     struct ccp_buf text;
-    char path[128];
     struct runtime *rt = load_or_complain(cli);
     if (rt == NULL)
         return EXIT_CONFIG;
     struct plugin_instance *p = plugins_find(rt, cli->args.operands[0]);
-    size_t n = p != NULL ? runtime_sections(rt, sections, 64) : 0, at = 0;
-    snprintf(path, sizeof(path), "plugins.%s", p != NULL ? p->manifest->name : "");
-    while (at < n && strcmp(sections[at].path, path) != 0)
-        at++;
     int code = EXIT_FAILED;
     buf_init(&text, 1u << 20);
-    if (at < n && config_show(rt->config, &sections[at], 1, args_has(&cli->args, "json"), &text)) {
-        fwrite(text.p, 1, text.n, stdout);
-        code = EXIT_OK;
+    if (p != NULL) {
+        struct config_section section = {p->path, p->rows, NULL, p->target, p->manifest->summary};
+        if (config_show(rt->config, &section, 1, args_has(&cli->args, "json"), &text)) {
+            fwrite(text.p, 1, text.n, stdout);
+            code = EXIT_OK;
+        } else {
+            complain(code, "out of memory");
+        }
     }
     buf_release(&text);
     runtime_unref(rt);
@@ -123,52 +121,52 @@ static int order(struct cli *cli)
     return code;
 }
 
-static json_t *needs_json(const struct ccp_plugin *m)
+static json_t *list_of(const char *const *names)
 {
-    json_t *needs = json_array();
-    for (size_t i = 0; m->needs != NULL && m->needs[i] != NULL; i++)
-        json_array_append_new(needs, json_string(m->needs[i]));
-    return needs;
+    json_t *list = json_array();
+    for (; names != NULL && *names != NULL; names++)
+        json_array_append_new(list, json_string(*names));
+    return list;
 }
 
-static void needs_text(const struct ccp_plugin *m)
+static json_t *dependencies_json(const struct ccp_plugin *m)
+{
+    json_t *provides = json_array();
+    for (const struct ccp_service *s = m->provides; s != NULL && s->name != NULL; s++)
+        json_array_append_new(provides, json_string(s->name));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "needs", list_of(m->needs), "after",
+                     list_of(m->after), "requires", list_of(m->requires), "uses", list_of(m->uses), "provides",
+                     provides);
+}
+
+static void print_names(const char *what, const char *const *names)
+{
+    for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+        printf("%s%s", i == 0 ? what : ", ", names[i]);
+}
+
+static void dependencies_text(const struct ccp_plugin *m)
 {
     printf("%s", m->name);
-    for (size_t i = 0; m->needs != NULL && m->needs[i] != NULL; i++)
-        printf("%s%s", i == 0 ? " needs " : ", ", m->needs[i]);
+    print_names(" needs ", m->needs);
+    print_names(" after ", m->after);
+    print_names(" requires ", m->requires);
+    print_names(" uses ", m->uses);
+    for (const struct ccp_service *s = m->provides; s != NULL && s->name != NULL; s++)
+        printf("%s%s", s == m->provides ? " provides " : ", ", s->name);
     putchar('\n');
-}
-
-/* Active plugins in the order they are opened; NULL or what keeps them from it. */
-static const char *sorted(struct runtime *rt, const struct ccp_plugin **out, size_t *n)
-{
-    struct arena *a = config_arena(rt->config);
-    const struct ccp_plugin **active = arena_zalloc(a, (rt->plugin_count + 1) * sizeof(*active));
-    size_t *at = arena_zalloc(a, (rt->plugin_count + 1) * sizeof(*at));
-    if (active == NULL || at == NULL)
-        return "out of memory";
-    for (size_t i = 0; i < rt->plugin_count; i++)
-        if (rt->plugins[i].state == PLUGIN_ACTIVE)
-            active[(*n)++] = rt->plugins[i].manifest;
-    const char *wrong = order_plugins(active, *n, at, a);
-    for (size_t i = 0; wrong == NULL && i < *n; i++)
-        out[i] = active[at[i]];
-    return wrong;
 }
 
 static int print_dependencies(struct runtime *rt, bool json)
 {
-    const struct ccp_plugin **list = arena_zalloc(config_arena(rt->config), (rt->plugin_count + 1) * sizeof(*list));
-    size_t n = 0;
-    const char *wrong = list != NULL ? sorted(rt, list, &n) : "out of memory";
-    if (wrong != NULL)
-        return complain(EXIT_CONFIG, "%s", wrong);
     json_t *all = json_array();
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < rt->open_count; i++) {
+        const struct ccp_plugin *m = rt->plugins[rt->open_order[i]].manifest;
         if (json)
-            json_array_append_new(all, json_pack("{s:s, s:o}", "name", list[i]->name, "needs", needs_json(list[i])));
+            json_array_append_new(all, dependencies_json(m));
         else
-            needs_text(list[i]);
+            dependencies_text(m);
+    }
     if (json)
         return print_json(json_pack("{s:o}", "open_order", all));
     json_decref(all);

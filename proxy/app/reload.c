@@ -6,6 +6,7 @@
  */
 #include <app/server.h>
 
+#include <base/fault.h>
 #include <base/log.h>
 
 /* Why nothing is taken: one line for the log, whatever number of faults there is. */
@@ -43,20 +44,22 @@ static void warn_of_restart(struct config *old, struct config *fresh, const char
         log_warn("config", "[%s] %s: changed, but needs a restart; the rest is applied", table, names);
 }
 
-/* NULL = no usable configuration; `refusal` says why. */
-static struct runtime *fresh_runtime(struct server *s, struct refusal *refusal)
+struct runtime *server_prepare(struct server *s, const struct ccp_span *state, struct ccp_span restart,
+                               load_report *say, void *arg)
 {
     struct ccp_span why;
-    struct runtime *rt = load_runtime(s->cli, NULL, report, refusal);
+    struct runtime *rt =
+        state != NULL ? load_candidate(s->cli, *state, say, arg) : load_runtime(s->cli, NULL, say, arg);
     if (rt == NULL)
         return NULL;
     rt->generation = s->rt->generation + 1;
+    struct runtime_host host = plugins_host(s, restart);
     if (server_is_open_to_all(s, &rt->settings))
-        report(refusal, false,
-               CCP_SPAN("the server is reachable beyond this machine: a configuration without any key needs "
-                        "security.allow_unauthenticated = true"));
-    else if (!runtime_open(rt, chain_core(), &why))
-        report(refusal, false, why);
+        say(arg, false,
+            CCP_SPAN("the server is reachable beyond this machine: a configuration without any key needs "
+                     "security.allow_unauthenticated = true"));
+    else if (!runtime_open(rt, &host, &why))
+        say(arg, false, why);
     else
         return rt;
     runtime_unref(rt);
@@ -85,28 +88,37 @@ static void say_refusal(const struct refusal *why)
     log_error("config", "not reloaded, the old configuration goes on: %s%s", why->text, more);
 }
 
-void server_reload(struct server *s)
+bool server_apply(struct server *s, struct runtime *rt)
 {
-    struct refusal refusal = {.n = 0};
-    struct runtime *rt = fresh_runtime(s, &refusal);
-    if (rt == NULL) {
-        say_refusal(&refusal);
-        atomic_store(&s->rt->outdated, true);
-        return;
-    }
-    if (!credentials_use(s, rt)) {
-        log_error("config", "not reloaded: out of memory");
-        atomic_store(&s->rt->outdated, true);
+    if (CCP_FAULT("reload.apply") || !credentials_use(s, rt)) {
         runtime_unref(rt);
-        return;
+        return false;
     }
     warn_of_restart(s->bound, rt->config, "server", settings_server_rows);
     warn_of_restart(s->bound, rt->config, "auth", settings_auth_rows);
     reload_files(s, &rt->settings);
     for (size_t i = 0; i < s->worker_n; i++)
         worker_set_runtime(&s->workers[i], runtime_ref(rt));
+    executor_set_runtime(s->executor, rt);
     credentials_set_runtime(s, rt);
-    chain_announce(rt, CCP_EVENT_CONFIG_RELOADED);
+    chain_announce(rt, s->executor, CCP_EVENT_APP_RELOADED, NULL);
+    return true;
+}
+
+void server_reload(struct server *s)
+{
+    struct refusal refusal = {.n = 0};
+    struct runtime *rt = server_prepare(s, NULL, CCP_SPAN(""), report, &refusal);
+    if (rt == NULL) {
+        say_refusal(&refusal);
+        atomic_store(&s->rt->outdated, true);
+        return;
+    }
     struct ccp_span file = config_file(rt->config);
+    if (!server_apply(s, rt)) {
+        log_error("config", "not reloaded: out of memory");
+        atomic_store(&s->rt->outdated, true);
+        return;
+    }
     log_info("config", "reloaded%s%.*s", file.n != 0 ? " from " : "", CCP_FMT(file));
 }

@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { PLUGINS_STOP_MS = 3000 };
+
 static const char *text_or_null(struct ccp_span s)
 {
     return s.n != 0 ? s.p : NULL; /* bound texts end with a NUL */
@@ -100,8 +102,14 @@ int server_open(struct server *s)
     s->logging = log_start();
     if (!s->logging)
         return complain(EXIT_FAILED, "cannot start the log's thread: %s", strerror(errno));
-    if (!runtime_open(s->rt, chain_core(), &why))
+    int code = plugins_open_executor(s);
+    if (code != EXIT_OK)
+        return code;
+    struct runtime_host host = plugins_host(s, CCP_SPAN(""));
+    if (!runtime_open(s->rt, &host, &why))
         return complain(EXIT_CONFIG, "%.*s", CCP_FMT(why));
+    executor_set_runtime(s->executor, s->rt);
+    chain_announce(s->rt, s->executor, CCP_EVENT_APP_STARTUP, NULL);
     return EXIT_OK;
 }
 
@@ -136,20 +144,26 @@ int server_start(struct server *s)
     if (s->ended_fd < 0 || s->signal_fd < 0 || s->workers == NULL || s->resolver == NULL)
         return complain(EXIT_FAILED, "cannot start workers: %s", strerror(errno));
     int code = credentials_open(s);
+    if (code == EXIT_OK)
+        code = events_open(s);
     if (code != EXIT_OK)
         return code;
+    if (!admin_open(s))
+        return complain(EXIT_FAILED, "cannot take changes: %s", strerror(errno));
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_open(&s->workers[i], s))
             return complain(EXIT_FAILED, "cannot make worker %zu: no memory or too many open files", i);
     code = credentials_start(s); /* what it finds waits for the workers */
     if (code != EXIT_OK)
         return code;
+    if (!executor_start(s->executor))
+        return complain(EXIT_FAILED, "cannot start the thread of plugins");
     for (size_t i = 0; i < s->worker_n; i++)
         if (!worker_start(&s->workers[i], i))
             return complain(EXIT_FAILED, "cannot start the thread of worker %zu", i);
     if (!watch(s))
         return complain(EXIT_FAILED, "cannot start the watchdog's thread");
-    chain_announce(s->rt, CCP_EVENT_SERVER_STARTED);
+    chain_announce(s->rt, s->executor, CCP_EVENT_APP_READY, NULL);
     return EXIT_OK;
 }
 
@@ -160,8 +174,11 @@ void server_close(struct server *s)
         if (s->workers != NULL && s->workers[i].running)
             http_worker_stop(s->workers[i].http); /* a start that failed half-way; harmless otherwise */
     auth_stop(s->auth);                           /* it posts to workers: they go after it */
+    executor_stop(s->executor, PLUGINS_STOP_MS);  /* so does this */
+    events_close(s);                              /* and this */
     for (size_t i = 0; i < s->worker_n && s->workers != NULL; i++)
         worker_close(&s->workers[i]);
+    admin_close(s);
     if (s->draining)
         log_info("main", "stopped");
     auth_free(s->auth);
@@ -170,6 +187,8 @@ void server_close(struct server *s)
     http_listeners_free(s->listeners);
     runtime_unref(s->rt);
     config_unref(s->bound);
+    executor_free(s->executor);
+    hub_free(s->hub);
     if (s->logging)
         log_stop();
     if (s->ended_fd >= 0)

@@ -11,6 +11,7 @@
 #include <app/watchdog.h>
 #include <auth/auth.h>
 #include <chain/chain.h>
+#include <chain/hub.h>
 #include <http/http.h>
 #include <upstream/upstream.h>
 
@@ -33,8 +34,11 @@ struct server {
     const struct cli *cli;
     struct runtime *rt; /* the newest configuration; changed under rt_lock, for observers on the service thread */
     pthread_mutex_t rt_lock;
-    struct auth *auth;    /* the credential service; NULL: logins have no place on this machine */
-    struct config *bound; /* the one of the start: http/ keeps pointing at its texts */
+    struct auth *auth;         /* the credential service; NULL: logins have no place on this machine */
+    struct executor *executor; /* threads of plugins */
+    struct hub *hub;           /* of those who watch events */
+    struct admin *admin;       /* changes that requests asked for */
+    struct config *bound;      /* the one of the start: http/ keeps pointing at its texts */
     struct http_options options;
     struct http_listeners *listeners;
     struct resolver *resolver; /* shared by the workers' upstreams */
@@ -71,6 +75,28 @@ int signals_open(void); /* a signalfd of what signals_block blocked; -1 = none t
 
 /* reload.c */
 void server_reload(struct server *s);
+/* The two halves of it. A configuration of today, bound and opened beside the one in use; NULL = there are faults, they
+ * were reported, and nothing has changed. `state` NULL = as its file says; `restart`: see runtime_host. */
+struct runtime *server_prepare(struct server *s, const struct ccp_span *state, struct ccp_span restart,
+                               load_report *report, void *arg);
+/* Puts it into use; takes it over. False: no memory, the old one goes on. */
+bool server_apply(struct server *s, struct runtime *rt);
+
+/* admin.c: what the workers' admin_port leads to. `fd` is readable while something waits; admin_turn does one of it. */
+bool admin_open(struct server *s); /* before the workers */
+int admin_fd(const struct admin *a);
+const struct admin_port *admin_port_of(const struct admin *a);
+void admin_turn(struct admin *a);
+void admin_close(struct server *s); /* after the workers; NULL is fine */
+
+/* plugins.c: the executor, before plugins are opened; what a runtime is opened with. */
+int plugins_open_executor(struct server *s);
+struct runtime_host plugins_host(struct server *s, struct ccp_span restart);
+
+/* events.c: the hub, when the number of workers is known and before the executor starts; close when nothing is served
+ * any more and while the workers still take messages. */
+int events_open(struct server *s);
+void events_close(struct server *s);
 
 /* credentials.c. open before the workers, start after them; `use` when a configuration comes, before workers see it.
  * set_runtime takes over the reference and drops the old one's. */

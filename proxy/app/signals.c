@@ -1,5 +1,6 @@
 /*
- * The main thread of a running server: waits for signals and for the end of the workers.
+ * The main thread of a running server: waits for signals, for changes that requests ask for, and for the end of the
+ * workers.
  *
  * Signals are blocked in every thread and read here from a descriptor, so nothing ever runs inside a signal handler.
  */
@@ -40,7 +41,7 @@ static void stop(struct server *s)
 {
     bool again = s->draining;
     if (!again) {
-        chain_announce(s->rt, CCP_EVENT_SERVER_STOPPING);
+        chain_announce(s->rt, s->executor, CCP_EVENT_APP_SHUTDOWN, NULL);
         notify("STOPPING=1");
         http_listeners_close(s->listeners);
     }
@@ -89,9 +90,11 @@ int server_run(struct server *s)
     bool asked = true;
     int fd = s->signal_fd;
     while (ended < s->worker_n) {
-        struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = s->ended_fd, .events = POLLIN}};
+        struct pollfd ready[] = {{.fd = fd, .events = POLLIN},
+                                 {.fd = s->ended_fd, .events = POLLIN},
+                                 {.fd = admin_fd(s->admin), .events = POLLIN}};
         struct signalfd_siginfo info;
-        if (poll(ready, 2, -1) < 0)
+        if (poll(ready, 3, -1) < 0)
             continue; /* EINTR: stopped and continued */
         if (ready[0].revents != 0 && read(fd, &info, sizeof(info)) == sizeof(info))
             on_signal(s, (int)info.ssi_signo);
@@ -99,6 +102,8 @@ int server_run(struct server *s)
             asked = asked && s->draining;
             ended += on_ended(s);
         }
+        if (ready[2].revents != 0)
+            admin_turn(s->admin);
     }
     return asked ? EXIT_OK : EXIT_FAILED;
 }

@@ -6,6 +6,7 @@
 #include <app/server.h>
 
 #include <base/log.h>
+#include <chain/admin.h>
 
 #include <unistd.h>
 
@@ -53,6 +54,9 @@ bool worker_open(struct worker *w, struct server *s)
     w->chain = chain_worker_new(loop, &upstream_transport, w->upstream, runtime_ref(s->rt));
     if (w->chain == NULL || !open_view(w, s, loop))
         return false;
+    chain_worker_set_executor(w->chain, s->executor, (size_t)(w - s->workers));
+    chain_worker_set_hub(w->chain, s->hub);
+    chain_worker_set_admin(w->chain, admin_port_of(s->admin));
     http_worker_set_backend(w->http, &backend, w->chain);
     return true;
 }

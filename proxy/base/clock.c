@@ -19,6 +19,11 @@ uint64_t clock_us(void)
     return fake_mono != NULL ? fake_mono() : read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_coarse_us(void)
+{
+    return fake_mono != NULL ? fake_mono() : read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 uint64_t clock_ms(void)
 {
     return clock_us() / 1000u;

@@ -3,7 +3,7 @@
  * the lines of each kind.
  *
  * Each thread that logs owns one ring of bytes with one writer (the thread) and one reader (the log thread), so
- * no line waits for another and nothing locks. A record is a 4-byte length and the line. What does not fit is
+ * no line waits for another and nothing locks. A record is a struct log_mark and the line. What does not fit is
  * dropped and counted.
  */
 #include <base/clock.h>
@@ -59,16 +59,15 @@ static void ring_copy_in(struct log_ring *r, size_t at, const char *p, size_t n)
     memcpy(r->bytes, p + first, n - first);
 }
 
-static bool ring_push(struct log_ring *r, struct ccp_span line)
+static bool ring_push(struct log_ring *r, const struct log_mark *mark, const char *bytes)
 {
-    uint32_t length = (uint32_t)line.n;
     size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     size_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
-    if (line.n + sizeof(length) > LOG_RING - (head - tail))
+    if (mark->n + sizeof(*mark) > LOG_RING - (head - tail))
         return false;
-    ring_copy_in(r, head, (const char *)&length, sizeof(length));
-    ring_copy_in(r, head + sizeof(length), line.p, line.n);
-    atomic_store_explicit(&r->head, head + sizeof(length) + line.n, memory_order_seq_cst);
+    ring_copy_in(r, head, (const char *)mark, sizeof(*mark));
+    ring_copy_in(r, head + sizeof(*mark), bytes, mark->n);
+    atomic_store_explicit(&r->head, head + sizeof(*mark) + mark->n, memory_order_seq_cst);
     return true;
 }
 
@@ -86,14 +85,14 @@ static bool running(void)
     return atomic_load_explicit(&log_global.running, memory_order_acquire);
 }
 
-static void put(struct ccp_span line)
+static void put(const struct log_mark *mark, const char *bytes)
 {
     if (!running()) {
-        log_sink_direct(line);
+        log_sink_direct(ccp_span_of(bytes, mark->written));
         return;
     }
     struct log_ring *r = ring_of_thread();
-    if (r == NULL || !ring_push(r, line))
+    if (r == NULL || !ring_push(r, mark, bytes))
         atomic_fetch_add_explicit(&log_global.dropped, 1, memory_order_relaxed);
     else
         log_wake();
@@ -157,22 +156,36 @@ static size_t stamp(char *out, size_t max, uint64_t us)
     return n + (size_t)snprintf(out + n, max - n, ".%03uZ", (unsigned)(us / 1000u % 1000u));
 }
 
-static size_t format_at(char *out, size_t max, enum ccp_log_level level, const char *who, struct ccp_span text,
-                        uint64_t us)
+/* Before and behind `who` and the text in a line. */
+#define JSON_LINE "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"%.*s\"}\n"
+#define JSON_WHO  (sizeof("{\"time\":\"\",\"level\":\"\",\"area\":\"") - 1)
+#define JSON_TEXT (sizeof("\",\"message\":\"") - 1)
+
+static size_t format_at(char *out, size_t max, const char *who, struct ccp_span text, struct log_mark *mark)
 {
     char safe[3072], when[40];
+    const char *level = level_names[mark->level];
     bool json = log_current_format() == LOG_JSON;
-    size_t safe_n = log_escape(safe, sizeof(safe), text, json);
-    stamp(when, sizeof(when), us);
-    int n = json ? snprintf(out, max, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"%.*s\"}\n", when,
-                            level_names[level], who, (int)safe_n, safe)
-                 : snprintf(out, max, "%s %-5s %s: %.*s\n", when, level_names[level], who, (int)safe_n, safe);
-    return (size_t)n < max ? (size_t)n : max - 1;
+    size_t safe_n = log_escape(safe, sizeof(safe), text, json), when_n = stamp(when, sizeof(when), mark->unix_us);
+    int n = json ? snprintf(out, max, JSON_LINE, when, level, who, (int)safe_n, safe)
+                 : snprintf(out, max, "%s %-5s %s: %.*s\n", when, level, who, (int)safe_n, safe);
+    size_t written = (size_t)n < max ? (size_t)n : max - 1;
+    size_t who_n = strlen(who), who_at = when_n + (json ? JSON_WHO + strlen(level) : 7);
+    size_t text_at = who_at + who_n + (json ? JSON_TEXT : 2);
+    bool whole = text_at + safe_n < written;
+    mark->n = mark->written = (uint32_t)written;
+    mark->who_at = (uint16_t)who_at;
+    mark->who_n = (uint16_t)(whole ? who_n : 0);
+    mark->text_at = (uint16_t)text_at;
+    mark->text_n = (uint16_t)(whole ? safe_n : 0);
+    mark->json = json;
+    return written;
 }
 
 size_t log_format(char *out, size_t max, enum ccp_log_level level, const char *who, struct ccp_span text)
 {
-    return format_at(out, max, level, who, text, clock_unix_us());
+    struct log_mark mark = {.level = (uint8_t)level, .unix_us = clock_unix_us()};
+    return format_at(out, max, who, text, &mark);
 }
 
 bool log_room(const char *who, struct ccp_span kind)
@@ -180,12 +193,13 @@ bool log_room(const char *who, struct ccp_span kind)
     return !running() || log_limit_pass(ccp_span_z(who), kind, clock_unix_us() / 1000000u);
 }
 
-static void write_text(enum ccp_log_level level, const char *who, uint64_t us, const char *fmt, va_list ap)
+static void write_text(struct log_mark mark, const char *who, const char *fmt, va_list ap)
 {
     char text[2048], line[LOG_LINE_MAX];
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     size_t length = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    put(ccp_span_of(line, format_at(line, sizeof(line), level, who, ccp_span_of(text, length), us)));
+    format_at(line, sizeof(line), who, ccp_span_of(text, length), &mark);
+    put(&mark, line);
 }
 
 /* Debug lines are asked for by name and come whole. The limit and the stamp mean the same second. */
@@ -195,7 +209,7 @@ void log_vwrite(enum ccp_log_level level, const char *who, const char *fmt, va_l
     if (!log_enabled(level) || level >= CCP_LOG_OFF)
         return;
     if (level == CCP_LOG_DEBUG || !running() || log_limit_pass(ccp_span_z(who), ccp_span_z(fmt), us / 1000000u))
-        write_text(level, who, us, fmt, ap);
+        write_text((struct log_mark){.level = (uint8_t)level, .unix_us = us}, who, fmt, ap);
 }
 
 void log_write(enum ccp_log_level level, const char *who, const char *fmt, ...)
@@ -212,16 +226,26 @@ void log_bulk(enum ccp_log_level level, const char *who, const char *fmt, ...)
     if (!log_enabled(level) || level >= CCP_LOG_OFF)
         return;
     va_start(ap, fmt);
-    write_text(level, who, clock_unix_us(), fmt, ap);
+    write_text((struct log_mark){.level = (uint8_t)level, .bulk = true, .unix_us = clock_unix_us()}, who, fmt, ap);
     va_end(ap);
 }
 
-void log_line(struct ccp_span line)
+void log_line(const char *who, struct ccp_span line)
 {
-    char copy[8192];
-    if (line.n >= sizeof(copy))
-        line.n = sizeof(copy) - 1;
+    char copy[8192 + 256];
+    size_t who_n = strlen(who);
+    who_n = who_n < 255 ? who_n : 255;
+    if (line.n >= 8192)
+        line.n = 8191;
     memcpy(copy, line.p, line.n);
     copy[line.n] = '\n';
-    put(ccp_span_of(copy, line.n + 1));
+    memcpy(copy + line.n + 1, who, who_n);
+    struct log_mark mark = {.n = (uint32_t)(line.n + 1 + who_n),
+                            .written = (uint32_t)(line.n + 1),
+                            .who_at = (uint16_t)(line.n + 1),
+                            .who_n = (uint16_t)who_n,
+                            .text_n = (uint16_t)line.n,
+                            .level = CCP_LOG_INFO,
+                            .unix_us = log_tap_is_wanted() ? clock_unix_us() : 0};
+    put(&mark, copy);
 }

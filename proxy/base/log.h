@@ -32,8 +32,9 @@ void log_bulk(enum ccp_log_level level, const char *who, const char *fmt, ...) _
 /* May one more ready line of this kind be written in this second? False = it is counted and told later. Any thread;
  * neither text may come from outside, for kinds are remembered for ever. */
 bool log_room(const char *who, struct ccp_span kind);
-/* A ready line (access log): written as it is plus a line feed. The caller has escaped it. */
-void log_line(struct ccp_span line);
+/* A ready line (access log): written as it is plus a line feed. The caller has escaped it. `who` is not written down,
+ * it is for the tap; at most 255 bytes of it. */
+void log_line(const char *who, struct ccp_span line);
 bool log_enabled(enum ccp_log_level level);
 enum log_format log_current_format(void);
 
@@ -46,6 +47,22 @@ uint64_t log_dropped(void);   /* lines lost: a ring was full, or a write failed 
 /* Escapes text for one field of a record, no NUL: control bytes, invalid UTF-8, line separators and
  * bidirectional marks never pass; with `json` quotes and backslashes too. Returns the length written. */
 size_t log_escape(char *out, size_t max, struct ccp_span s, bool json);
+
+/* One line on its way to the log, for whoever watches it. Spans are valid during the call. */
+struct log_tapped {
+    enum ccp_log_level level;
+    struct ccp_span who;
+    struct ccp_span text; /* without time, level and area; escaped as it is in the log */
+    bool json;            /* as the inside of a JSON string */
+    bool bulk;            /* log_bulk: part of a body */
+    uint64_t unix_us;
+};
+/* Who else sees each line, on the log's thread, one call at a time; NULL = nobody. When this returns, no call of the
+ * one from before is under way. Lines that are written without the thread (before log_start, after log_stop) and those
+ * about missing lines are not shown. Not from within a tap. */
+void log_set_tap(void (*tap)(void *self, const struct log_tapped *line), void *self);
+/* Does the tap want lines just now? While it does not, they cost nothing more. Any thread. */
+void log_tap_wanted(bool wanted);
 
 #define log_debug(who, ...)                                                                                            \
     do {                                                                                                               \

@@ -15,6 +15,15 @@
 #define LOG_KIND_LINES 100u /* of one kind in one second */
 #define LOG_STOP_MS    1000 /* for what is queued when the log stops, however slow its reader is */
 
+/* What stands before each line in a ring. Places count from the line's first byte. */
+struct log_mark {
+    uint32_t n;       /* bytes that follow */
+    uint32_t written; /* so many of them are the line; the rest is `who` of a line that does not name it */
+    uint16_t who_at, who_n, text_at, text_n;
+    uint8_t level, json, bulk;
+    uint64_t unix_us;
+};
+
 struct log_ring {
     struct log_ring *next; /* written once, before publication */
     atomic_size_t head;    /* bytes ever written; by the owner thread */
@@ -44,6 +53,9 @@ void log_sink_direct(struct ccp_span line);
 bool log_write_lines(const char *p, size_t n);
 /* Makes the log thread look around, if it sleeps. */
 void log_wake(void);
+/* log_tap.c: shows one record to the tap. The log thread's. */
+bool log_tap_is_wanted(void);
+void log_tap_show(const struct log_mark *mark, const char *bytes);
 /* One whole line, escaped, with the time; at most max bytes (LOG_LINE_MAX is always enough). Returns its length. */
 size_t log_format(char *out, size_t max, enum ccp_log_level level, const char *who, struct ccp_span text);
 

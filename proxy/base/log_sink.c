@@ -29,13 +29,15 @@ static size_t drain_ring(struct log_ring *r, char *batch, size_t used, size_t ma
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     size_t head = atomic_load_explicit(&r->head, memory_order_acquire);
     while (tail != head) {
-        uint32_t length;
-        ring_copy_out(r, tail, (char *)&length, sizeof(length));
-        if (length > max - used)
+        struct log_mark mark;
+        ring_copy_out(r, tail, (char *)&mark, sizeof(mark));
+        if (mark.n > max - used)
             break;
-        ring_copy_out(r, tail + sizeof(length), batch + used, length);
-        used += length;
-        tail += sizeof(length) + length;
+        ring_copy_out(r, tail + sizeof(mark), batch + used, mark.n);
+        if (log_tap_is_wanted())
+            log_tap_show(&mark, batch + used);
+        used += mark.written;
+        tail += sizeof(mark) + mark.n;
     }
     atomic_store_explicit(&r->tail, tail, memory_order_release);
     return used;

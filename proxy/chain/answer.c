@@ -76,7 +76,11 @@ static enum ccp_push terminal_push(struct ccp_stage *stage, struct ccp_span byte
         return CCP_PUSH_GONE;
     if (x->first_byte_us == 0 && bytes.n != 0)
         x->first_byte_us = clock_us() - x->started_us;
-    verbose_body(x, "response", x->bytes_out, bytes);
+    if (!x->route.untold)
+        verbose_body(x, "response", x->bytes_out, bytes);
+    if (bytes.n != 0 && !x->route.untold && hooks_heard(x, CCP_EVENT_HTTP_RESPONSE_BODY))
+        hooks_say(x, CCP_EVENT_HTTP_RESPONSE_BODY,
+                  &(struct ccp_moment){.size = sizeof(struct ccp_moment), .status = x->head.status, .bytes = bytes});
     x->bytes_out += bytes.n;
     enum ccp_push result = x->responder->body(x->client, bytes, last);
     if (last && result != CCP_PUSH_GONE)
@@ -84,16 +88,22 @@ static enum ccp_push terminal_push(struct ccp_stage *stage, struct ccp_span byte
     return result;
 }
 
-/* The innermost middleware's stage is the first to see upstream bytes. */
+/* The innermost middleware's stage is the first to see upstream bytes. True: the length may change. */
 static bool open_stages(struct exchange *x)
 {
+    bool changes = false;
     x->terminal.push = terminal_push;
     x->stages = &x->terminal;
     for (size_t i = 0; i < x->entered; i++) {
         const struct middleware_entry *m = &x->rt->chain[i];
-        struct ccp_stage *stage = m->m->open_stage != NULL ? m->m->open_stage(m->self, &x->pub) : NULL;
+        if (m->m->open_stage == NULL || run_passed_by(x, i))
+            continue;
+        uint64_t began = guard_begin(m->unit);
+        struct ccp_stage *stage = m->m->open_stage(m->self, &x->pub);
+        guard_end(m->unit, m->m->name, began);
         if (stage == NULL)
             continue;
+        changes = changes || (m->m->flags & CCP_MIDDLEWARE_TAP) == 0;
         stage->next = x->stages;
         x->stages = stage;
     }
@@ -102,7 +112,7 @@ static bool open_stages(struct exchange *x)
         rename->next = x->stages;
         x->stages = rename;
     }
-    return x->stages != &x->terminal;
+    return changes || rename != NULL;
 }
 
 void answer_head(struct exchange *x, int status, size_t content_length)
@@ -113,13 +123,16 @@ void answer_head(struct exchange *x, int status, size_t content_length)
     own_headers(x);
     for (size_t i = x->entered; i-- != 0;) {
         const struct middleware_entry *m = &x->rt->chain[i];
-        if (m->m->on_head != NULL)
-            m->m->on_head(m->self, &x->pub, &x->head);
+        if (m->m->on_head == NULL || run_passed_by(x, i))
+            continue;
+        uint64_t began = guard_begin(m->unit);
+        m->m->on_head(m->self, &x->pub, &x->head);
+        guard_end(m->unit, m->m->name, began);
     }
     if (open_stages(x))
         content_length = SIZE_MAX;
-    hooks_emit(x, CCP_EVENT_RESPONSE_STARTED);
     x->head_sent = true;
+    moment_http_response(x);
     if (!x->client_gone)
         x->responder->head(x->client, x->head.status, x->head.headers, x->head.count, content_length);
 }
@@ -165,8 +178,23 @@ static void failure_response(struct exchange *x)
     if (x->attempts != 0) /* what the upstream's head brought is not ours to say */
         x->head.count = x->own_headers;
     failure_headers(x);
+    moment_http_error(x, format_http_status(x->route.format, x->status));
     answer_whole(x, format_http_status(x->route.format, x->status), CCP_SPAN("application/json"), buf_span(&out));
     buf_release(&out);
+}
+
+/* One more element of a stream that is a JSON array, and the array's end. */
+static bool failure_in_array(struct exchange *x)
+{
+    struct ccp_buf out;
+    buf_init(&out, 64 * 1024);
+    bool fits = deltas_in_array(x) && !x->client_gone &&
+                buf_add(&out, x->bytes_out != 0 ? CCP_SPAN(",") : CCP_SPAN("[")) && failure_text(x, false, &out) &&
+                buf_add(&out, CCP_SPAN("\n]")) && !out.failed;
+    if (fits)
+        answer_body(x, buf_span(&out), true);
+    buf_release(&out);
+    return fits;
 }
 
 static void failure_in_stream(struct exchange *x)
@@ -176,7 +204,9 @@ static void failure_in_stream(struct exchange *x)
     bool ended = x->crossing == NULL && x->sse && !x->split && format_tail_ended(&x->tail);
     if (ended)
         answer_body(x, CCP_SPAN(""), true);
-    if (ended || crossing_fail(x)) {
+    else
+        moment_http_error(x, format_http_status(x->route.format, x->status));
+    if (ended || crossing_fail(x) || failure_in_array(x)) {
         x->complete = false;
         exchange_finish(x);
         return;

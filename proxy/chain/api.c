@@ -3,7 +3,7 @@
  */
 #include <base/clock.h>
 #include <base/log.h>
-#include <chain/exchange_impl.h>
+#include <chain/api_impl.h>
 #include <wire/headers.h>
 #include <wire/json.h>
 
@@ -83,10 +83,10 @@ static struct ccp_span get_upstream_model(struct ccp_exchange *x)
     return exchange_of(x)->upstream_model;
 }
 
-static void get_summary(struct ccp_exchange *pub, struct ccp_summary *out)
+static void get_summary(struct ccp_exchange *pub, struct ccp_summary *out, size_t size)
 {
     struct exchange *x = exchange_of(pub);
-    *out = (struct ccp_summary){
+    const struct ccp_summary sum = {
         .http_status = x->head_sent ? x->head.status : 0,
         .status = x->status,
         .error = x->error,
@@ -96,9 +96,16 @@ static void get_summary(struct ccp_exchange *pub, struct ccp_summary *out)
         .us_first_byte = x->first_byte_us,
         .us_upstream_head = x->upstream_head_us,
         .attempts = x->attempts,
-        .streamed = x->sse,
+        .streamed = x->sse || x->stream != NULL,
         .dropped = x->dropped,
+        .us_upstream_sent = x->upstream_sent_us,
+        .us_upstream_end = x->upstream_end_us,
+        .usage = usage_of(x),
+        .upstream_status = x->upstream_status,
     };
+    size_t known = size < sizeof(sum) ? size : sizeof(sum);
+    memcpy(out, &sum, known);
+    memset((char *)out + known, 0, size - known);
 }
 
 static void *alloc(struct ccp_exchange *x, size_t n)
@@ -126,7 +133,12 @@ static enum ccp_verdict fail(struct ccp_exchange *x, enum ccp_status status, con
 
 static enum ccp_verdict respond(struct ccp_exchange *x, int status, struct ccp_span type, struct ccp_span body)
 {
-    answer_whole(exchange_of(x), status, type, body);
+    struct exchange *of = exchange_of(x);
+    if (of->hooked || of->head_sent || (of->state != X_ENTERING && of->state != X_PARKED)) {
+        exchange_fail(of, CCP_INTERNAL, "respond: only a middleware or a route may answer, and once");
+        return CCP_FAILED;
+    }
+    answer_whole(of, status, type, body);
     return CCP_DONE;
 }
 
@@ -137,6 +149,8 @@ static bool add_response_header(struct ccp_exchange *x, struct ccp_span name, st
 
 static void park(struct ccp_exchange *x, void (*cancel)(void *arg), void *arg)
 {
+    if (exchange_of(x)->hooked)
+        return;
     exchange_of(x)->park_cancel = cancel;
     exchange_of(x)->park_arg = arg;
 }
@@ -213,7 +227,7 @@ static void plugin_log(const struct ccp_plugin_env *env, enum ccp_log_level leve
 
 static void plugin_record(const struct ccp_plugin_env *env, struct ccp_span line)
 {
-    log_line(line);
+    log_line(env->name.p, line);
 }
 
 static bool plugin_room(const struct ccp_plugin_env *env, struct ccp_span kind)
@@ -276,6 +290,37 @@ const struct ccp_api chain_api = {
     .log_room = plugin_room,
     .uses_login = uses_login,
     .credential_fact = credential_fact,
+    .slot = api_slot,
+    .route_rest = api_route_rest,
+    .is_admin = api_is_admin,
+    .query_get = api_query_get,
+    .service = api_service,
+    .work = api_work,
+    .emit = api_emit,
+    .heard = api_heard,
+    .arena_new = api_arena_new,
+    .arena_free = api_arena_free,
+    .arena_alloc = api_arena_alloc,
+    .arena_print = api_arena_print,
+    .arena_json_parse = api_arena_json_parse,
+    .arena_json_text = api_arena_json_text,
+    .json_quote = api_json_quote,
+    .fetch = api_fetch,
+    .run = api_run,
+    .state_read = api_state_read,
+    .state_write = api_state_write,
+    .state_folder = api_state_folder,
+    .figure = api_figure,
+    .set_upstream_header = api_set_upstream_header,
+    .header_is_secret = api_header_is_secret,
+    .redact = api_redact,
+    .authority = api_authority,
+    .stream_open = api_stream_open,
+    .stream_write = api_stream_write,
+    .stream_event = api_stream_event,
+    .stream_end = api_stream_end,
+    .sse_reader = api_sse_reader,
+    .sse_feed = api_sse_feed,
 };
 
 static const struct ccp_middleware *const core_middlewares[] = {&core_request_id, &core_host, &core_cors, &core_auth,

@@ -34,12 +34,21 @@ static size_t content_length(const struct ccp_header *h, size_t n)
 
 static void open_answer(struct exchange *x)
 {
-    if (x->crossing != NULL) {
+    if (!deltas_open(x)) {
+        answer_failure(x);
+    } else if (x->crossing != NULL) {
         crossing_open(x);
-        return;
+    } else if (x->deltas != NULL) {
+        deltas_begin(x);
+    } else {
+        answer_head(x, x->waiting_status, x->waiting_length);
+        pipe_open(x);
     }
-    answer_head(x, x->waiting_status, x->waiting_length);
-    pipe_open(x);
+}
+
+static bool is_stream(struct ccp_span type)
+{
+    return type.n >= 17 && ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
 }
 
 static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
@@ -48,10 +57,13 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
     if (x->state != X_UPSTREAM)
         return;
     x->upstream_head_us = clock_us() - x->started_us;
+    x->upstream_status = status;
+    x->waiting_coding = coding_of(headers_get(h, n, CCP_SPAN("content-encoding")));
+    bool stream = x->waiting_coding == CODING_IDENTITY && is_stream(headers_get(h, n, CCP_SPAN("content-type")));
+    moment_head(x, status, h, n, stream);
     bool give = judge_head(x, status);
     if (!give && !x->judging)
         return;
-    hooks_emit(x, CCP_EVENT_PROVIDER_ANSWERED);
     struct ccp_span connection = headers_get(h, n, CCP_SPAN("connection"));
     for (size_t i = 0; i < n; i++)
         if (!headers_hop_by_hop(h[i].name, connection) && headers_forward_response(h[i].name) &&
@@ -65,10 +77,7 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
         }
     /* A coded stream cannot be read: it passes like any other body. A stream we may add a keep-alive to has no
      * length of its own. */
-    struct ccp_span type = headers_get(h, n, CCP_SPAN("content-type"));
-    x->waiting_coding = coding_of(headers_get(h, n, CCP_SPAN("content-encoding")));
-    x->sse = x->waiting_coding == CODING_IDENTITY && type.n >= 17 &&
-             ccp_span_ieq(ccp_span_of(type.p, 17), CCP_SPAN("text/event-stream"));
+    x->sse = stream;
     bool empty = ccp_span_is(x->req.method, "HEAD") || status == 204 || status == 304;
     x->waiting_length = empty ? 0 : x->sse ? SIZE_MAX : content_length(h, n);
     if (give)
@@ -78,13 +87,15 @@ static void on_head(void *arg, int status, const struct ccp_header *h, size_t n)
 static enum ccp_push on_body(void *arg, struct ccp_span bytes)
 {
     struct exchange *x = arg;
+    moment_upstream_bytes(x, bytes);
     if (x->judging) {
         if (!judge_body(x, bytes, false))
             return CCP_PUSH_MORE;
         open_answer(x);
         bytes = buf_span(&x->first);
     }
-    if (x->state != X_ANSWERING && (x->crossing == NULL || x->state != X_UPSTREAM || x->upstream_refused))
+    bool head_may_wait = x->crossing != NULL || x->deltas != NULL;
+    if (x->state != X_ANSWERING && (!head_may_wait || x->state != X_UPSTREAM || x->upstream_refused))
         return CCP_PUSH_MORE; /* refused: its body is of no interest, the end is coming */
     enum ccp_push result = x->crossing != NULL ? crossing_body(x, bytes) : pipe_body(x, bytes);
     x->paused = result == CCP_PUSH_PAUSE;
@@ -93,20 +104,22 @@ static enum ccp_push on_body(void *arg, struct ccp_span bytes)
     return result;
 }
 
-static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
+/* What the end of an attempt means for the exchange. */
+static void conclude(struct exchange *x, enum ccp_status status, struct ccp_span why)
 {
-    struct exchange *x = arg;
-    x->transfer = NULL;
-    if (x->state == X_FINISHING)
-        return;
     if (x->judging && judge_body(x, CCP_SPAN(""), true)) {
         open_answer(x);
-        x->crossing != NULL ? crossing_body(x, buf_span(&x->first)) : pipe_body(x, buf_span(&x->first));
+        if (x->state != X_FINISHING)
+            x->crossing != NULL ? crossing_body(x, buf_span(&x->first)) : pipe_body(x, buf_span(&x->first));
     }
+    if (x->state == X_FINISHING) /* its first bytes ended it */
+        return;
     if (x->upstream_refused) {
         loop_soon(x->w->loop, &x->task);
     } else if (crossing_answers(x)) {
         crossing_done(x, status, why);
+    } else if (x->deltas != NULL && x->crossing == NULL) {
+        deltas_done(x, status, why);
     } else if (x->state == X_ANSWERING) {
         pipe_done(x, status, why);
     } else {
@@ -114,6 +127,18 @@ static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
                       CCP_FMT(x->route.provider->id), CCP_FMT(why));
         answer_failure(x);
     }
+}
+
+static void on_done(void *arg, enum ccp_status status, struct ccp_span why)
+{
+    struct exchange *x = arg;
+    x->transfer = NULL;
+    x->upstream_end_us = moment_now(x);
+    if (status != CCP_OK)
+        moment_provider_error(x, x->upstream_status, why);
+    if (x->state != X_FINISHING)
+        conclude(x, status, why);
+    moment_upstream_end(x, why); /* last: what is wrong with the answer may have been seen just now */
 }
 
 static const struct ccp_transfer_events events = {on_head, on_body, on_done};
@@ -126,6 +151,8 @@ static bool send(struct exchange *x)
         CCP_FAULT("attempt.start") ? NULL : x->transport->start(x->transport_self, &x->pub, &x->up, &events, x);
     if (x->transfer == NULL)
         exchange_fail(x, CCP_OVERLOADED, "the upstream request could not be started: out of memory");
+    else
+        moment_sent(x);
     return x->transfer != NULL;
 }
 
@@ -137,7 +164,8 @@ static enum ccp_verdict first(struct exchange *x)
         return CCP_FAILED;
     if (x->crossing != NULL && crossing_estimate(x))
         return CCP_DONE;
-    hooks_emit(x, CCP_EVENT_PROVIDER_PREPARED);
+    if (hooks_heard(x, CCP_EVENT_PROVIDER_REQUEST_PREPARED) && !attempt_offer(x))
+        return CCP_FAILED;
     verbose_body(x, "request", 0, x->body);
     x->transport = p->def->transport != NULL ? p->def->transport : x->w->http;
     x->transport_self = p->def->transport != NULL ? p->self : x->w->http_self;
@@ -177,12 +205,17 @@ void attempt_stop(struct exchange *x)
 {
     struct ccp_transfer *t = x->transfer;
     x->transfer = NULL;
-    if (t != NULL)
-        x->transport->cancel(x->transport_self, t);
+    if (t == NULL)
+        return;
+    x->transport->cancel(x->transport_self, t);
+    x->upstream_end_us = moment_now(x);
+    moment_upstream_end(x, CCP_SPAN("it was not read to its end"));
 }
 
 void chain_writable(struct exchange *x)
 {
+    if (x->stream != NULL)
+        stream_writable(x);
     if (!x->paused || x->transfer == NULL)
         return;
     x->paused = false;

@@ -136,6 +136,16 @@ bool body_read(struct exchange *x, bool needed)
     return scan(x);
 }
 
+bool body_decode(struct exchange *x)
+{
+    enum coding coding = coding_of(headers_get(x->headers, x->header_count, CCP_SPAN("content-encoding")));
+    if (coding == CODING_UNKNOWN) {
+        exchange_fail(x, CCP_BAD_ENCODING, "this content-encoding is not supported; use gzip, zstd or none");
+        return false;
+    }
+    return coding == CODING_IDENTITY || x->body_decoded || decode(x, coding);
+}
+
 bool body_parse(struct exchange *x)
 {
     enum coding coding = coding_of(headers_get(x->headers, x->header_count, CCP_SPAN("content-encoding")));

@@ -50,6 +50,9 @@ struct chain_responder {
     void (*abort)(void *self);
     /* The exchange is over and its memory gone; `self` is never used again by the chain. */
     void (*ended)(void *self);
+    /* This answer waits more than it works, and there is a limit for its like: it no longer counts as a request in
+     * flight. May be NULL. */
+    void (*uncount)(void *self);
 };
 
 /* `http` and `http_self` carry requests of providers without a transport of their own (upstream/, or a test).
@@ -60,7 +63,14 @@ void chain_worker_free(struct chain_worker *w); /* no exchange may be running */
 /* Where credentials of stored logins come from; before the first exchange. Without it there are none. */
 struct auth_view;
 void chain_worker_set_auth(struct chain_worker *w, struct auth_view *view);
-/* A new configuration: exchanges that run keep theirs. Takes over the caller's reference. */
+/* Threads of plugins, and this worker's number there; before the first exchange. Without it there are none. */
+struct executor;
+void chain_worker_set_executor(struct chain_worker *w, struct executor *executor, size_t number);
+/* Whose events are watched here (hub.h); after the executor, before the first exchange. Without it nobody can watch. */
+struct hub;
+void chain_worker_set_hub(struct chain_worker *w, struct hub *hub);
+/* A new configuration: exchanges that run keep theirs, but those that watch events. Takes over the caller's reference.
+ */
 void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime);
 struct runtime *chain_worker_runtime(struct chain_worker *w); /* borrowed */
 
@@ -82,9 +92,9 @@ size_t chain_in_flight(const struct chain_worker *w);
 struct runtime_core;
 const struct runtime_core *chain_core(void);
 
-/* Server events (SERVER_STARTED, ...) for subscribers; any thread that owns the runtime reference. */
-void chain_announce(struct runtime *runtime, enum ccp_event event);
-/* The same for events of the credential service; on its thread. */
-void chain_announce_oauth(struct runtime *runtime, enum ccp_event event, const struct ccp_oauth_event *what);
+/* An event of no exchange, for in-line subscribers on this thread and for observers; any thread that owns a runtime
+ * reference. `m` NULL = nothing to add; `executor` NULL = no observers. */
+void chain_announce(struct runtime *runtime, struct executor *executor, enum ccp_event event,
+                    const struct ccp_moment *m);
 
 #endif

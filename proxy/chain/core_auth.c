@@ -2,7 +2,8 @@
  * Core middleware, order 50: who is the client? And, after routing: may it do this?
  *
  * A client shows its ccproxy key in one of several places; one match is enough. Everything that matched is
- * taken out of the exchange, so that it cannot travel upstream, also where a key proves nothing (Authorization
+ * taken out of the exchange before anything else happens (auth_take_keys), so that no plugin sees it and it cannot
+ * travel upstream, also where a key proves nothing (Authorization
  * without Bearer, api-key, a query parameter of another format); what did not match stays and is the client's own
  * credential under `passthrough`. Every key is compared with every candidate in constant time.
  */
@@ -59,7 +60,7 @@ static bool judge_header(struct exchange *x, const struct security_settings *s, 
     if (proves(h->name)) {
         const struct security_key *key = match(s, ccp_span_is(h->name, "authorization") ? bearer(h->value) : h->value);
         if (key != NULL)
-            x->key = key;
+            x->shown = key;
     }
     return ccp_span_is(h->name, "x-ccproxy-token") || (headers_credential(h->name) && carries_key(s, h->value));
 }
@@ -102,7 +103,7 @@ static bool judge_query(struct exchange *x, const struct security_settings *s)
         const struct security_key *key = parameter_key(s, one, scratch, &named);
         rest = ccp_span_skip(rest, one.n + 1);
         if (key != NULL && proof && named)
-            x->key = key;
+            x->shown = key;
         if (key != NULL)
             continue;
         memcpy(out + o, one.p, one.n);
@@ -125,17 +126,24 @@ static bool admin_key_exists(const struct security_settings *s)
     return false;
 }
 
+bool auth_take_keys(struct exchange *x)
+{
+    const struct security_settings *s = &x->rt->settings.security;
+    if (!keys_configured(s))
+        return true;
+    judge_headers(x, s);
+    if (judge_query(x, s))
+        return true;
+    x->query = (struct ccp_span){"", 0}; /* a key may be in it */
+    exchange_fail(x, CCP_OVERLOADED, "out of memory");
+    return false;
+}
+
 static enum ccp_verdict on_request(void *self, struct ccp_exchange *pub)
 {
     struct exchange *x = exchange_of(pub);
     const struct security_settings *s = &x->rt->settings.security;
-    if (keys_configured(s)) {
-        judge_headers(x, s);
-        if (!judge_query(x, s)) {
-            exchange_fail(x, CCP_OVERLOADED, "out of memory");
-            return CCP_FAILED;
-        }
-    }
+    x->key = x->shown;
     x->authenticated = x->key != NULL || !keys_configured(s);
     x->admin = x->key != NULL ? x->key->admin : x->req.unix_socket && !admin_key_exists(s);
     if (x->authenticated || x->route.public)

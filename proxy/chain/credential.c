@@ -87,6 +87,7 @@ static bool replace(struct exchange *x, struct auth_credential *fresh)
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return false;
     }
+    x->refused = x->credential;
     x->credential = fresh;
     return true;
 }

@@ -72,8 +72,12 @@ static bool start_translation(struct exchange *x)
                            .created = clock_unix_us() / 1000000,
                            .include_usage = c->include_usage,
                            .json_array = json_array(x)};
-    return !CCP_FAULT("crossing.start") && translation_init(&c->t, &from, x->route.format, &to, x->wants_stream,
-                                                            &c->scratch, x->rt->settings.upstream.max_event_bytes);
+    if (CCP_FAULT("crossing.start") || !translation_init(&c->t, &from, x->route.format, &to, x->wants_stream,
+                                                         &c->scratch, x->rt->settings.upstream.max_event_bytes))
+        return false;
+    if (x->deltas != NULL)
+        c->t.tap = (struct delta_sink){deltas_put, x};
+    return true;
 }
 
 /* The client's stream begins: with the upstream's head when that streams, too, else with the first bytes. */
@@ -106,6 +110,8 @@ void crossing_open(struct exchange *x)
     x->sse = false;
     if (!ok)
         c->failing = true; /* crossing_done says why */
+    else if (x->wants_stream && upstream_streams && x->deltas != NULL)
+        deltas_hold_head(x, open_stream);
     else if (x->wants_stream && upstream_streams)
         open_stream(x);
 }
@@ -210,10 +216,19 @@ static void fail_with(struct exchange *x, enum ccp_status status, const struct f
     exchange_fail(x, status, "provider %.*s: %.*s", CCP_FMT(x->route.provider->id), CCP_FMT(text));
 }
 
+static void tell_error(struct exchange *x, const struct failure *f)
+{
+    moment_provider_error(x, x->upstream_status,
+                          f->kind == FAILURE_CUT       ? CCP_SPAN("its answer was cut")
+                          : f->kind == FAILURE_GARBLED ? CCP_SPAN("its answer cannot be read")
+                                                       : CCP_SPAN("an error within a good answer"));
+}
+
 /* The answer broke before the client saw anything of it. */
 static void refuse(struct exchange *x)
 {
     const struct failure *f = &x->crossing->t.failure;
+    tell_error(x, f);
     bool ours = f->kind == FAILURE_CUT || f->kind == FAILURE_GARBLED;
     if (!ours) {
         answer_foreign(x, f);
@@ -227,7 +242,9 @@ static void refuse(struct exchange *x)
 static void end_broken(struct exchange *x)
 {
     const struct failure *f = &x->crossing->t.failure;
+    tell_error(x, f);
     fail_with(x, f->kind == FAILURE_TIMEOUT ? CCP_UPSTREAM_TIMEOUT : CCP_UPSTREAM, f);
+    moment_http_error(x, format_http_status(x->route.format, x->status));
     give(x, true);
     x->complete = false;
     exchange_finish(x);
@@ -265,6 +282,17 @@ static void end_early(struct exchange *x)
     }
 }
 
+/* A middleware ended the answer; what was shown before is the client's. */
+static void end_refused(struct exchange *x)
+{
+    if (x->wants_stream && x->crossing->t.out.n != 0) {
+        if (!x->head_sent)
+            open_stream(x);
+        give(x, false);
+    }
+    answer_failure(x);
+}
+
 static void collect(struct crossing *c, struct ccp_span bytes)
 {
     size_t room = c->reason.max - c->reason.n;
@@ -283,6 +311,10 @@ enum ccp_push crossing_body(struct exchange *x, struct ccp_span bytes)
         return CCP_PUSH_MORE;
     }
     translation_feed(&c->t, bytes);
+    if (c->t.refused) {
+        end_refused(x);
+        return CCP_PUSH_MORE;
+    }
     if (c->t.broken || c->t.out.failed) {
         end_early(x);
         return CCP_PUSH_MORE;
@@ -300,8 +332,10 @@ static enum failure_kind kind_of(enum ccp_status status)
     case CCP_OVERLOADED:
     case CCP_SHUTTING_DOWN:
         return FAILURE_OVERLOADED;
-    default:
-        return FAILURE_UPSTREAM;
+    default: /* a middleware may have said anything */
+        return status_http(status) < 500
+                   ? failure_kind_of(status_http(status), CCP_SPAN(""), CCP_SPAN(""), CCP_SPAN(""))
+                   : FAILURE_UPSTREAM;
     }
 }
 
@@ -367,7 +401,10 @@ void crossing_done(struct exchange *x, enum ccp_status status, struct ccp_span w
         translation_feed(&c->t, buf_span(&c->reason));
         buf_release(&c->reason);
     }
-    if (!translation_finish(&c->t, status != CCP_OK ? &f : NULL))
+    bool finished = translation_finish(&c->t, status != CCP_OK ? &f : NULL);
+    if (c->t.refused)
+        end_refused(x);
+    else if (!finished)
         give_up(x);
     else if (x->wants_stream)
         done_stream(x);

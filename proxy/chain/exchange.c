@@ -58,16 +58,46 @@ static void unwind(struct exchange *x)
 {
     while (x->entered != 0) {
         const struct middleware_entry *m = &x->rt->chain[--x->entered];
-        if (m->m->on_end != NULL)
-            m->m->on_end(m->self, &x->pub);
+        if (m->m->on_end == NULL || run_passed_by(x, x->entered))
+            continue;
+        uint64_t began = guard_begin(m->unit);
+        m->m->on_end(m->self, &x->pub);
+        guard_end(m->unit, m->m->name, began);
     }
+}
+
+bool exchange_move(struct exchange *x, const struct security_key *key)
+{
+    struct snapshot *old = x->snap, *fresh = x->w->current;
+    if (old == fresh)
+        return true;
+    bool bound = x->stages != &x->terminal || x->jobs != NULL || x->arena.defers != NULL;
+    if (bound || x->state != X_ANSWERING || x->route.plugin_route != NULL || x->route.provider != NULL)
+        return false;
+    unwind(x);
+    x->passed_by = 0;
+    x->slots = NULL;
+    x->key = x->shown = key;
+    x->snap = fresh;
+    x->rt = fresh->rt;
+    fresh->users++;
+    snapshot_release(old);
+    return true;
+}
+
+/* Relaxed: whoever reads it wants a figure. */
+static void count(struct chain_worker *w, size_t in_flight)
+{
+    w->in_flight = in_flight;
+    if (w->gauge != NULL)
+        atomic_store_explicit(w->gauge, in_flight, memory_order_relaxed);
 }
 
 static void exchange_end(struct exchange *x)
 {
     struct chain_worker *w = x->w;
     attempt_stop(x);
-    credential_release(x);
+    stream_close(x);
     pipe_close(x);
     buf_release(&x->first);
     if (x->park_cancel != NULL) {
@@ -75,18 +105,21 @@ static void exchange_end(struct exchange *x)
         x->park_cancel = NULL;
         cancel(x->park_arg);
     }
+    deltas_close(x);
     unwind(x);
     if (x->status == CCP_OK && !x->complete)
         exchange_fail(x, CCP_CLIENT_GONE, "the client went away");
     if (x->state != X_NEW) /* else request.started was not said either */
-        hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED);
+        hooks_emit(x, x->status == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED, NULL);
+    credential_release(x); /* behind the last event: what it may not show must be known till then */
+    jobs_forget(x);        /* hooks may have begun some */
     loop_task_cancel(w->loop, &x->task);
     arena_end(&x->work);
     arena_end(&x->arena);
     *x->prev = x->next;
     if (x->next != NULL)
         x->next->prev = x->prev;
-    w->in_flight--;
+    count(w, w->in_flight - 1);
     const struct chain_responder *responder = x->client_gone ? NULL : x->responder;
     void *client = x->client;
     snapshot_release(x->snap);
@@ -141,7 +174,7 @@ struct exchange *chain_begin(struct chain_worker *w, const struct chain_request 
     if (x->next != NULL)
         x->next->prev = &x->next;
     w->first = x;
-    w->in_flight++;
+    count(w, w->in_flight + 1);
     loop_soon(w->loop, &x->task);
     return x;
 }
@@ -165,6 +198,8 @@ struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transp
         runtime_unref(runtime);
         return NULL;
     }
+    static const atomic_ullong nothing;
+    w->watched = &nothing;
     w->loop = loop;
     w->http = http;
     w->http_self = http_self;
@@ -175,6 +210,14 @@ struct chain_worker *chain_worker_new(struct loop *loop, const struct ccp_transp
         return NULL;
     }
     return w;
+}
+
+void chain_worker_set_executor(struct chain_worker *w, struct executor *executor, size_t number)
+{
+    w->executor = executor;
+    w->watched = executor_watched(executor);
+    w->gauge = executor_gauge(executor, number);
+    w->number = number;
 }
 
 void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime)
@@ -188,6 +231,7 @@ void chain_worker_set_runtime(struct chain_worker *w, struct runtime *runtime)
     if (w->current != NULL)
         snapshot_release(w->current);
     w->current = s;
+    watch_reconfigured(w);
 }
 
 struct runtime *chain_worker_runtime(struct chain_worker *w)
@@ -198,6 +242,7 @@ struct runtime *chain_worker_runtime(struct chain_worker *w)
 void chain_worker_free(struct chain_worker *w)
 {
     CCP_ASSERT(w->in_flight == 0);
+    watch_leave(w);
     if (w->current != NULL)
         snapshot_release(w->current);
     arena_cache_release(&w->cache);
@@ -207,6 +252,7 @@ void chain_worker_free(struct chain_worker *w)
 void chain_drain(struct chain_worker *w)
 {
     w->draining = true;
+    watch_drain(w);
 }
 
 void chain_abort_all(struct chain_worker *w)

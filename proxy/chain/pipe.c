@@ -37,6 +37,7 @@ static void keepalive_fire(struct loop_timer *timer)
 
 void pipe_open(struct exchange *x)
 {
+    usage_open(x);
     if (!x->sse)
         return;
     format_tail_init(&x->tail, x->route.format);
@@ -88,6 +89,7 @@ static enum ccp_push forward(struct exchange *x, struct ccp_span bytes, bool bou
     if (bytes.n == 0)
         return CCP_PUSH_MORE;
     format_tail_feed(&x->tail, bytes, boundary);
+    usage_feed(x, bytes);
     return answer_body(x, bytes, false);
 }
 
@@ -133,9 +135,19 @@ static enum ccp_push pipe_events(struct exchange *x, struct ccp_span bytes)
     return worse(result, release(x, bytes, bytes.n, false));
 }
 
+enum ccp_push pipe_give(struct exchange *x, struct ccp_span events)
+{
+    return forward(x, events, true);
+}
+
 enum ccp_push pipe_body(struct exchange *x, struct ccp_span bytes)
 {
-    return x->sse ? pipe_events(x, bytes) : answer_body(x, bytes, false);
+    if (x->deltas != NULL)
+        return deltas_body(x, bytes);
+    if (x->sse)
+        return pipe_events(x, bytes);
+    usage_feed(x, bytes);
+    return answer_body(x, bytes, false);
 }
 
 /* May the stream end here? What is held counts: clients take an unterminated last event. */
@@ -149,10 +161,14 @@ static bool ends_well(struct exchange *x)
 
 void pipe_done(struct exchange *x, enum ccp_status status, struct ccp_span why)
 {
+    usage_feed(x, buf_span(&x->held));
     if (status == CCP_OK && x->sse && !ends_well(x)) {
         status = CCP_UPSTREAM;
         why = CCP_SPAN("the stream ended before it was complete");
+        moment_provider_error(x, x->upstream_status, why);
     }
+    if (x->sse && format_tail_error(&x->tail))
+        moment_provider_error(x, x->upstream_status, CCP_SPAN("its stream ended with an error event"));
     if (status == CCP_OK) {
         answer_body(x, buf_span(&x->held), true);
         exchange_finish(x);

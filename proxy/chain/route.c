@@ -174,20 +174,79 @@ static bool match_raw(struct exchange *x, struct ccp_span rest)
     return true;
 }
 
+/* -- routes of plugins -- */
+
+static bool method_listed(const char *methods, struct ccp_span method)
+{
+    struct ccp_span rest = ccp_span_z(methods);
+    if (ccp_span_is(method, "HEAD"))
+        method = CCP_SPAN("GET");
+    while (rest.n != 0) {
+        struct ccp_span one = ccp_span_of(rest.p, ccp_span_find(rest, ','));
+        rest = ccp_span_skip(rest, one.n + 1);
+        if (ccp_span_eq(ccp_span_trim(one), method))
+            return true;
+    }
+    return false;
+}
+
+/* What of `path` lies below the place of the route; p = NULL: it is elsewhere. */
+static struct ccp_span below(const struct route_entry *e, struct ccp_span path)
+{
+    struct ccp_span at = e->r->prefix != NULL ? ccp_span_z(e->r->prefix) : CCP_SPAN("/plugins/");
+    if (!ccp_span_starts(path, at))
+        return (struct ccp_span){NULL, 0};
+    path = ccp_span_skip(path, at.n);
+    if (e->r->prefix != NULL)
+        return path.n == 0 || path.p[0] == '/' ? path : (struct ccp_span){NULL, 0};
+    if (!ccp_span_starts(path, e->plugin))
+        return (struct ccp_span){NULL, 0};
+    path = ccp_span_skip(path, e->plugin.n);
+    return path.n != 0 && path.p[0] == '/' ? path : (struct ccp_span){NULL, 0};
+}
+
+/* The first that fits in the order of plugins and their tables. */
+static bool match_plugin_route(struct exchange *x, struct ccp_span path)
+{
+    struct route *r = &x->route;
+    for (size_t i = 0; i < x->rt->route_count; i++) {
+        const struct route_entry *e = &x->rt->routes[i];
+        struct ccp_span rest = below(e, path);
+        size_t fixed = strlen(e->r->path);
+        if (e->r->prefix == NULL && plugin_word_reserved(first_segment(rest)))
+            continue; /* the core's, whatever a slash-star of the plugin would take */
+        if (rest.p == NULL || !path_matches(e->r->path, rest))
+            continue;
+        if (!method_listed(e->r->methods, x->req.method)) {
+            allow(x, e->r->methods);
+            continue;
+        }
+        r->plugin_route = e;
+        r->plugin_rest = fixed >= 2 && e->r->path[fixed - 1] == '*' ? ccp_span_skip(rest, fixed - 1) : CCP_SPAN("");
+        return true;
+    }
+    return false;
+}
+
 /* Health, plugins, root and a bare prefix: answered by ccproxy itself. */
 static bool match_local(struct exchange *x)
 {
     struct route *r = &x->route;
     struct ccp_span p = x->path;
-    if (ccp_span_starts(p, CCP_SPAN("/v1/plugins")))
+    if (ccp_span_is(p, "/v1/plugins") || ccp_span_starts(p, CCP_SPAN("/v1/plugins/")))
         p = ccp_span_skip(p, 3);
     bool health = ccp_span_is(p, "/health") || ccp_span_is(p, "/health/ready") || ccp_span_is(p, "/health/live");
     bool bare = ccp_span_is(p, "/") || (r->prefix.n != 0 && (r->rest.n == 0 || ccp_span_is(r->rest, "/")));
     bool plugins = ccp_span_is(p, "/plugins") || ccp_span_starts(p, CCP_SPAN("/plugins/"));
-    if (!health && !bare && !plugins)
+    bool watch = watch_match(x, p);
+    bool of_plugin = !health && !bare && !watch && match_plugin_route(x, p);
+    if (!health && !bare && !plugins && !watch && !of_plugin)
         return false;
     r->local = true;
-    r->public = health || bare;
+    r->public =
+        health || bare || r->watch == WATCH_TAKE || (of_plugin && r->plugin_route->r->access == CCP_ACCESS_PUBLIC);
+    r->untold = watch || (plugins && !method_listed("GET", x->req.method)) ||
+                (of_plugin && r->plugin_route->r->access == CCP_ACCESS_ADMIN);
     r->rest = p;
     r->format = CCP_FORMAT_NONE;
     return true;

@@ -165,7 +165,7 @@ static enum ccp_format spoken_with(struct exchange *x, const struct provider *p)
     if (p->def->choose_by_list)
         return listed_format(x, p);
     if (p->def->choose != NULL)
-        return p->def->choose(p->self, &x->pub, client, x->client_model).format;
+        return p->def->choose(p->self, &x->pub, client, x->client_model);
     return p->formats & (1u << client) ? client : best_format(p);
 }
 

@@ -11,7 +11,7 @@
 static enum ccp_verdict failed(struct exchange *x)
 {
     if (x->status == CCP_OK)
-        exchange_fail(x, CCP_INTERNAL, "a middleware failed without saying why");
+        exchange_fail(x, CCP_INTERNAL, "a plugin failed without saying why");
     return CCP_FAILED;
 }
 
@@ -59,7 +59,7 @@ static enum ccp_verdict application(struct exchange *x)
         return verdict;
     if (!auth_scope(x))
         return CCP_FAILED;
-    hooks_emit(x, CCP_EVENT_REQUEST_ROUTED);
+    hooks_emit(x, CCP_EVENT_REQUEST_ROUTED, NULL);
     return attempt_start(x);
 }
 
@@ -72,20 +72,59 @@ static void conclude(struct exchange *x, enum ccp_verdict verdict)
     }
 }
 
+static bool answered(const struct exchange *x)
+{
+    return x->state == X_ANSWERING || x->state == X_FINISHING;
+}
+
+/* Is it true what a middleware says? If not, its client would get no answer, or two. */
+static const char *untrue(const struct exchange *x, enum ccp_verdict verdict)
+{
+    bool parked = x->park_cancel != NULL;
+    switch (verdict) {
+    case CCP_FAILED:
+        return NULL;
+    case CCP_DONE:
+        return answered(x) ? NULL : "gave no answer";
+    case CCP_WAIT:
+        return answered(x)                  ? "answered, and waits"
+               : parked || x->resumed_early ? NULL
+                                            : "waits without a way to cancel";
+    case CCP_NEXT:
+        return answered(x) ? "answered, and goes on" : parked ? "parks, but does not wait" : NULL;
+    default:
+        return "gave a verdict that is none";
+    }
+}
+
+static enum ccp_verdict settle(struct exchange *x, const struct middleware_entry *m, enum ccp_verdict verdict)
+{
+    const char *wrong = untrue(x, verdict);
+    if (wrong != NULL) {
+        guard_failure(m->unit, m->m->name, CCP_SPAN("its verdict was not true"));
+        exchange_fail(x, CCP_INTERNAL, "middleware %s %s", m->m->name, wrong);
+        verdict = CCP_FAILED;
+    }
+    if (verdict == CCP_WAIT)
+        exchange_state(x, X_PARKED);
+    else if (x->resumed_early && !answered(x))
+        loop_task_cancel(x->w->loop, &x->task); /* else it would wake the next one that waits */
+    x->resumed_early = false;
+    return verdict;
+}
+
 static enum ccp_verdict enter(struct exchange *x)
 {
     while (x->entered < x->rt->chain_count) {
         const struct middleware_entry *m = &x->rt->chain[x->entered++];
-        if (m->m->on_request == NULL)
+        if (!unit_callable(m->unit) && x->entered <= 64)
+            x->passed_by |= 1ull << (x->entered - 1);
+        if (m->m->on_request == NULL || run_passed_by(x, x->entered - 1))
             continue;
+        uint64_t began = guard_begin(m->unit);
         enum ccp_verdict verdict = m->m->on_request(m->self, &x->pub);
-        if (verdict == CCP_WAIT && x->park_cancel == NULL && !x->resumed_early) {
-            exchange_fail(x, CCP_INTERNAL, "middleware %s waits without a way to cancel", m->m->name);
-            return CCP_FAILED;
-        }
-        if (verdict == CCP_WAIT)
-            exchange_state(x, X_PARKED);
-        x->resumed_early = false;
+        guard_end(m->unit, m->m->name, began);
+        verdict = settle(x, m, verdict);
         if (verdict != CCP_NEXT)
             return verdict;
     }
@@ -95,7 +134,8 @@ static enum ccp_verdict enter(struct exchange *x)
 void run_continue(struct exchange *x, enum ccp_verdict verdict)
 {
     exchange_state(x, X_ENTERING);
-    conclude(x, verdict == CCP_NEXT ? enter(x) : verdict);
+    conclude(x,
+             verdict == CCP_NEXT ? enter(x) : CCP_FAILED); /* who answered while it was parked is not there any more */
 }
 
 /* Behind a trusted proxy the peer is whom that proxy saw: the last entry of X-Forwarded-For. For logs only. */
@@ -119,10 +159,12 @@ static bool prepare(struct exchange *x)
     x->raw_query = ccp_span_skip(target, mark < target.n ? mark + 1 : target.n);
     x->query = x->raw_query;
     x->path = url_canonical_path(&x->arena, ccp_span_of(target.p, mark));
+    watch_hide(x);
     x->headers =
         CCP_FAULT("run.headers") ? NULL : arena_alloc(&x->arena, (x->req.header_count + 1) * sizeof(struct ccp_header));
     if (x->headers == NULL) {
         x->path = x->path.p != NULL ? x->path : CCP_SPAN("/");
+        x->query = CCP_SPAN(""); /* nobody has looked for keys in it */
         exchange_fail(x, CCP_OVERLOADED, "out of memory");
         return false;
     }
@@ -135,9 +177,10 @@ static bool prepare(struct exchange *x)
     if (!path_ok)
         x->path = CCP_SPAN("/");
     route_classify(x);
+    bool taken = auth_take_keys(x);
     if (!path_ok)
         exchange_fail(x, CCP_BAD_REQUEST, "the request path is malformed");
-    return path_ok;
+    return path_ok && taken;
 }
 
 void run_start(struct exchange *x)
@@ -146,7 +189,8 @@ void run_start(struct exchange *x)
     CCP_FAULT_BLOCK("chain.block");
     bool sound = prepare(x);
     core_request_id.on_request(NULL, &x->pub); /* also for what is refused before the chain */
-    hooks_emit(x, CCP_EVENT_REQUEST_STARTED);
+    hooks_emit(x, CCP_EVENT_REQUEST_STARTED, NULL);
+    moment_http_request(x);
     if (x->req.refusal == CCP_OVERLOADED && x->route.public)
         x->req.refusal = CCP_OK; /* who watches a full server must still get through */
     if (x->req.refusal != CCP_OK && x->status == CCP_OK)

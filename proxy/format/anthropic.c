@@ -91,6 +91,8 @@ static bool write_count(uint64_t tokens, bool estimated, struct ccp_buf *out)
     return !out->failed;
 }
 
+static const char *const usage_paths[] = {"message.usage", "usage", NULL};
+
 const struct wire_format format_anthropic = {
     .id = "anthropic",
     .counts = true,
@@ -105,6 +107,8 @@ const struct wire_format format_anthropic = {
     .read_event = anthropic_read_event,
     .read_whole = anthropic_read_whole,
     .read_end = anthropic_read_end,
+    .usage_paths = usage_paths,
+    .read_usage = anthropic_read_usage,
     .read_count = read_count,
     .writer_size = sizeof(struct anthropic_stream),
     .write_delta = anthropic_write_delta,

@@ -116,6 +116,7 @@ bool anthropic_write_whole(const struct answer_to *to, struct collect *c, struct
 void anthropic_message_write(struct out *o, const struct answer_to *to, ctext id);
 void anthropic_call_id_write(struct out *o, const struct answer_to *to, ctext id, uint64_t index);
 void anthropic_usage_write(struct out *o, const struct usage *u);
+void anthropic_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage);
 void anthropic_stop_write(struct out *o, enum stop stop, ctext sequence);
 
 #endif

@@ -26,9 +26,8 @@ static void count_input(uint64_t *to, const struct ccp_json *node)
         *to = value;
 }
 
-static void read_usage(struct delta_stream *s, const struct ccp_json *usage)
+void anthropic_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage)
 {
-    struct usage *u = delta_usage(s);
     if (usage == NULL || usage->type != CCP_JSON_OBJECT)
         return;
     count_input(&u->input, ccp_json_get(usage, "input_tokens"));
@@ -145,7 +144,7 @@ static void on_delta(struct anthropic_reader *r, struct delta_stream *s, const s
 static void on_message_start(struct anthropic_reader *r, struct delta_stream *s, const struct ccp_json *root)
 {
     const struct ccp_json *message = ccp_json_get(root, "message");
-    read_usage(s, ccp_json_get(message, "usage"));
+    anthropic_read_usage(delta_usage(s), NULL, ccp_json_get(message, "usage"));
     delta_start(s, prompt_ctext(ccp_json_get(message, "id")), prompt_ctext(ccp_json_get(message, "model")));
 }
 
@@ -165,7 +164,7 @@ static void on_block_stop(struct anthropic_reader *r, struct delta_stream *s, co
 
 static void on_message_delta(struct anthropic_reader *r, struct delta_stream *s, const struct ccp_json *root)
 {
-    read_usage(s, ccp_json_get(root, "usage"));
+    anthropic_read_usage(delta_usage(s), NULL, ccp_json_get(root, "usage"));
     read_stop(s, ccp_json_get(root, "delta"));
 }
 
@@ -220,7 +219,7 @@ void anthropic_read_whole(void *self, struct delta_stream *s, const struct ccp_j
         delta_garbled(s, "the upstream's answer is no message");
         return;
     }
-    read_usage(s, ccp_json_get(root, "usage"));
+    anthropic_read_usage(delta_usage(s), NULL, ccp_json_get(root, "usage"));
     delta_start(s, prompt_ctext(ccp_json_get(root, "id")), prompt_ctext(ccp_json_get(root, "model")));
     for (const struct ccp_json *block = content->child; block != NULL; block = block->next)
         begin_block(s, key++, block, true);

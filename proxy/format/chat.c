@@ -98,6 +98,8 @@ static bool write_count(uint64_t tokens, bool estimated, struct ccp_buf *out)
     return !out->failed;
 }
 
+static const char *const usage_paths[] = {"choices[].usage", "x_groq.usage", "usage", NULL};
+
 const struct wire_format format_openai_chat = {
     .id = "openai-chat",
     .fields = chat_fields,
@@ -111,6 +113,8 @@ const struct wire_format format_openai_chat = {
     .read_event = chat_read_event,
     .read_whole = chat_read_whole,
     .read_end = chat_read_end,
+    .usage_paths = usage_paths,
+    .read_usage = chat_read_usage,
     .read_count = read_count,
     .writer_size = sizeof(struct chat_writer),
     .write_delta = chat_write_delta,

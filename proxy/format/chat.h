@@ -107,7 +107,7 @@ void chat_read_calls(struct chat_reader *r, struct delta_stream *s, const struct
 void chat_read_plain(struct chat_reader *r, struct delta_stream *s, const struct ccp_json *delta);
 void chat_close_plain(struct chat_reader *r, struct delta_stream *s);
 void chat_no_memory(struct delta_stream *s);
-void chat_read_usage(struct delta_stream *s, const struct ccp_json *usage);
+void chat_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage);
 
 struct chat_writer {
     bool begun, said;        /* said: the open call has got arguments */

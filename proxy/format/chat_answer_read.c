@@ -10,7 +10,7 @@
 
 void chat_no_memory(struct delta_stream *s)
 {
-    delta_fail(s, &(struct failure){.kind = FAILURE_OVERLOADED, .message = CCP_SPAN("out of memory")});
+    delta_fail(s, &(struct failure){.kind = FAILURE_OVERLOADED, .message = CCP_SPAN("out of memory"), .memory = true});
 }
 
 /* -- usage -- */
@@ -33,7 +33,7 @@ static uint64_t output_tokens(const struct ccp_json *usage, uint64_t prompt, uin
     return total == prompt + completion + reasoning ? completion + reasoning : completion;
 }
 
-void chat_read_usage(struct delta_stream *s, const struct ccp_json *usage)
+void chat_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage)
 {
     const struct ccp_json *in = chat_get(usage, "prompt_tokens_details");
     if (chat_get(usage, "prompt_tokens") == NULL && chat_get(usage, "completion_tokens") == NULL)
@@ -43,7 +43,6 @@ void chat_read_usage(struct delta_stream *s, const struct ccp_json *usage)
              reasoning = tokens(chat_get(usage, "completion_tokens_details"), "reasoning_tokens");
     if (cached == 0)
         cached = tokens(usage, "prompt_cache_hit_tokens");
-    struct usage *u = delta_usage(s);
     *u = (struct usage){.known = true, .cache_read = cached, .cache_write = written};
     u->input = less(prompt, cached + written);
     u->output = output_tokens(usage, prompt, reasoning);
@@ -92,7 +91,7 @@ static void read_choice(struct chat_reader *r, struct delta_stream *s, const str
     chat_read_plain(r, s, delta);
     chat_read_calls(r, s, delta, whole);
     read_finish(s, choice);
-    chat_read_usage(s, chat_get(choice, "usage"));
+    chat_read_usage(delta_usage(s), NULL, chat_get(choice, "usage"));
 }
 
 static void read_choices(struct chat_reader *r, struct delta_stream *s, const struct ccp_json *root, bool whole)
@@ -111,8 +110,8 @@ static void read_choices(struct chat_reader *r, struct delta_stream *s, const st
 static void read_root(struct chat_reader *r, struct delta_stream *s, const struct ccp_json *root, bool whole)
 {
     read_choices(r, s, root, whole);
-    chat_read_usage(s, chat_get(chat_get(root, "x_groq"), "usage"));
-    chat_read_usage(s, chat_get(root, "usage"));
+    chat_read_usage(delta_usage(s), NULL, chat_get(chat_get(root, "x_groq"), "usage"));
+    chat_read_usage(delta_usage(s), NULL, chat_get(root, "usage"));
 }
 
 /* -- the frame -- */

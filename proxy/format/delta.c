@@ -51,7 +51,7 @@ void delta_release(struct delta_stream *s)
 
 static void no_memory(struct delta_stream *s)
 {
-    static const struct failure f = {.kind = FAILURE_OVERLOADED, .message = CCP_LIT("out of memory")};
+    static const struct failure f = {.kind = FAILURE_OVERLOADED, .message = CCP_LIT("out of memory"), .memory = true};
     delta_fail(s, &f);
 }
 
@@ -393,6 +393,12 @@ void delta_settle_event(struct delta_stream *s)
 {
     if (s->first != NULL && !delta_over(s))
         flush(s, s->first);
+}
+
+bool delta_waits(const struct delta_stream *s)
+{
+    const struct delta_part *live = s->first;
+    return live != NULL && !delta_over(s) && (live->next != NULL || live->halved || live->text.n != 0);
 }
 
 void delta_stop(struct delta_stream *s, enum stop stop, ctext sequence)

@@ -35,6 +35,7 @@ struct usage {
     uint64_t output, reasoning;
     bool known;
 };
+enum { USAGE_SEEN = 5 }; /* see wire_format.read_usage */
 
 enum failure_kind {
     FAILURE_INVALID,
@@ -61,6 +62,7 @@ struct failure {
     ctext message;           /* upstream's words, else ours */
     ctext code;              /* upstream's own code word ("context_length_exceeded"), or empty */
     uint64_t retry_after_ms; /* 0 = unknown */
+    bool memory;             /* not upstream's: we had none left */
 };
 
 enum delta_type {
@@ -137,6 +139,8 @@ void delta_stop(struct delta_stream *s, enum stop stop, ctext sequence); /* note
 void delta_finish(struct delta_stream *s);
 /* After each upstream event: a part that was opened without text yet is announced. The translation calls it. */
 void delta_settle_event(struct delta_stream *s);
+/* Has something been read whose deltas wait for another part to end, or for the second half of a pair? */
+bool delta_waits(const struct delta_stream *s);
 void delta_fail(struct delta_stream *s, const struct failure *f); /* closes nothing: what was open stays broken */
 void delta_garbled(struct delta_stream *s, const char *what);     /* FAILURE_GARBLED with a static text */
 static inline bool delta_over(const struct delta_stream *s)

@@ -45,6 +45,8 @@ void format_tail_init(struct format_tail *t, enum ccp_format f);
 void format_tail_feed(struct format_tail *t, struct ccp_span bytes, bool boundary);
 /* Has the event gone by behind which nothing may come? Never for Gemini, whose streams just end. */
 bool format_tail_ended(const struct format_tail *t);
+/* Is its last event an error of the upstream's? */
+bool format_tail_error(const struct format_tail *t);
 /* May the stream end here? False = it was cut. */
 bool format_tail_complete(const struct format_tail *t);
 

@@ -174,6 +174,9 @@ static bool write_count(uint64_t tokens, bool estimated, struct ccp_buf *out)
     return !out->failed;
 }
 
+static const char *const usage_paths[] = {"usageMetadata", "response.usageMetadata", "[].usageMetadata",
+                                          "[].response.usageMetadata", NULL};
+
 const struct wire_format format_gemini = {
     .id = "gemini",
     .counts = true,
@@ -188,6 +191,8 @@ const struct wire_format format_gemini = {
     .read_event = gemini_read_event,
     .read_whole = gemini_read_whole,
     .read_end = gemini_read_end,
+    .usage_paths = usage_paths,
+    .read_usage = gemini_read_usage,
     .read_count = read_count,
     .writer_size = sizeof(struct gemini_writer),
     .write_delta = gemini_write_delta,

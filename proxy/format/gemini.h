@@ -103,9 +103,9 @@ bool gemini_partial_add(struct gemini_partial *s, const struct ccp_json *update,
 void gemini_partial_end(struct gemini_partial *s, struct ccp_buf *out);
 
 struct gemini_reader {
-    uint64_t key;                                         /* of the part that is open, when `open` */
-    uint64_t seed;                                        /* of this answer's call ids */
-    uint64_t prompt, cached, candidates, thoughts, tools; /* the latest counts */
+    uint64_t key;              /* of the part that is open, when `open` */
+    uint64_t seed;             /* of this answer's call ids */
+    uint64_t seen[USAGE_SEEN]; /* the latest counts */
     enum part_kind kind;
     bool open, proven, started, finished, truncated;
     struct gemini_partial partial;
@@ -113,6 +113,7 @@ struct gemini_reader {
 void gemini_read_event(void *self, struct delta_stream *s, const struct sse_event *event, const struct ccp_json *root);
 void gemini_read_whole(void *self, struct delta_stream *s, const struct ccp_json *root);
 void gemini_read_end(void *self, struct delta_stream *s);
+void gemini_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage);
 /* One part of a candidate (gemini_answer_parts.c), and the end of the part that is open. */
 void gemini_read_part(struct gemini_reader *r, struct delta_stream *s, const struct ccp_json *part);
 void gemini_close_part(struct gemini_reader *r, struct delta_stream *s);

@@ -12,7 +12,8 @@
 /* Gives JSON text to the open call, escaped as text. */
 static void give_json(struct gemini_reader *r, struct delta_stream *s, struct ccp_buf *json)
 {
-    static const struct failure no_memory = {.kind = FAILURE_OVERLOADED, .message = CCP_LIT("out of memory")};
+    static const struct failure no_memory = {
+        .kind = FAILURE_OVERLOADED, .message = CCP_LIT("out of memory"), .memory = true};
     if (json->failed)
         delta_fail(s, &no_memory);
     else if (json->n != 0)

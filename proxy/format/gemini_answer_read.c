@@ -10,20 +10,20 @@
 
 #include <sys/random.h>
 
-static void read_counts(struct gemini_reader *r, struct delta_stream *s, const struct ccp_json *usage)
+/* What one chunk leaves out another has said. */
+void gemini_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage)
 {
-    static const char *const names[] = {"promptTokenCount", "cachedContentTokenCount", "candidatesTokenCount",
-                                        "thoughtsTokenCount", "toolUsePromptTokenCount"};
-    uint64_t *const counts[] = {&r->prompt, &r->cached, &r->candidates, &r->thoughts, &r->tools};
-    struct usage *u = delta_usage(s);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (gemini_count(gemini_get(usage, names[i]), counts[i]))
+    enum { PROMPT, CACHED, CANDIDATES, THOUGHTS, TOOLS };
+    static const char *const names[USAGE_SEEN] = {"promptTokenCount", "cachedContentTokenCount", "candidatesTokenCount",
+                                                  "thoughtsTokenCount", "toolUsePromptTokenCount"};
+    for (size_t i = 0; i < USAGE_SEEN; i++)
+        if (gemini_count(gemini_get(usage, names[i]), &seen[i]))
             u->known = true;
-    uint64_t in = r->prompt + r->tools;
-    u->cache_read = r->cached < in ? r->cached : in;
+    uint64_t in = seen[PROMPT] + seen[TOOLS];
+    u->cache_read = seen[CACHED] < in ? seen[CACHED] : in;
     u->input = in - u->cache_read;
-    u->reasoning = r->thoughts;
-    u->output = r->candidates + r->thoughts;
+    u->reasoning = seen[THOUGHTS];
+    u->output = seen[CANDIDATES] + seen[THOUGHTS];
 }
 
 static enum stop stop_of(ctext reason)
@@ -125,7 +125,7 @@ static void read_chunk(struct gemini_reader *r, struct delta_stream *s, const st
     if (inner != NULL) /* Code Assist's envelope */
         chunk = inner;
     start(r, s, chunk);
-    read_counts(r, s, gemini_get(chunk, "usageMetadata"));
+    gemini_read_usage(delta_usage(s), r->seen, gemini_get(chunk, "usageMetadata"));
     read_candidate(r, s, first_candidate(chunk));
     read_block(r, s, gemini_get(chunk, "promptFeedback"));
 }

@@ -174,10 +174,27 @@ struct ccp_span prompt_plain(struct prompt *p, ctext text)
     return plain;
 }
 
+/* Plain digits, as nearly all numbers are, need no arithmetic of fractions. */
+static bool short_digits(struct ccp_span raw, int64_t *out)
+{
+    int64_t value = 0;
+    if (raw.n > 15)
+        return false;
+    for (size_t i = 0; i < raw.n; i++) {
+        if (raw.p[i] < '0' || raw.p[i] > '9')
+            return false;
+        value = value * 10 + (raw.p[i] - '0');
+    }
+    *out = value;
+    return true;
+}
+
 bool prompt_int(const struct ccp_json *node, int64_t *out)
 {
     if (node == NULL || node->type != CCP_JSON_NUMBER || node->raw.n > 40)
         return false;
+    if (short_digits(node->raw, out))
+        return true;
     char text[48];
     memcpy(text, node->raw.p, node->raw.n);
     text[node->raw.n] = '\0';

@@ -86,6 +86,8 @@ static bool write_count(uint64_t tokens, bool estimated, struct ccp_buf *out)
     return !out->failed;
 }
 
+static const char *const usage_paths[] = {"response.usage", "usage", NULL};
+
 const struct wire_format format_openai_responses = {
     .id = "openai-responses",
     .counts = true,
@@ -100,6 +102,8 @@ const struct wire_format format_openai_responses = {
     .read_event = responses_read_event,
     .read_whole = responses_read_whole,
     .read_end = responses_read_end,
+    .usage_paths = usage_paths,
+    .read_usage = responses_read_usage,
     .read_count = read_count,
     .writer_size = sizeof(struct responses_writer),
     .write_delta = responses_write_delta,

@@ -87,6 +87,7 @@ struct responses_reader {
 void responses_read_event(void *self, struct delta_stream *s, const struct sse_event *event,
                           const struct ccp_json *root);
 void responses_read_whole(void *self, struct delta_stream *s, const struct ccp_json *root);
+void responses_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage);
 void responses_read_end(void *self, struct delta_stream *s);
 /* The slot of an item, or NULL. */
 struct responses_slot *responses_slot(struct responses_reader *r, uint64_t index);

@@ -15,9 +15,8 @@ static uint64_t at_most(uint64_t n, uint64_t max)
 }
 
 /* The upstream counts what came from the cache into its input; servers exist whose numbers do not add up. */
-static void read_usage(struct delta_stream *s, const struct ccp_json *usage)
+void responses_read_usage(struct usage *u, uint64_t *seen, const struct ccp_json *usage)
 {
-    struct usage *u = delta_usage(s);
     if (usage == NULL || usage->type != CCP_JSON_OBJECT)
         return;
     const struct ccp_json *in = ccp_json_get(usage, "input_tokens_details");
@@ -69,7 +68,7 @@ void responses_final(struct responses_reader *r, struct delta_stream *s, const s
         return;
     }
     delta_start(s, prompt_ctext(ccp_json_get(response, "id")), prompt_ctext(ccp_json_get(response, "model")));
-    read_usage(s, ccp_json_get(response, "usage"));
+    responses_read_usage(delta_usage(s), NULL, ccp_json_get(response, "usage"));
     read_output(r, s, ccp_json_get(response, "output"));
     delta_stop(s, stop_of(r, response, type), CCP_SPAN(""));
     delta_finish(s);

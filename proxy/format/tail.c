@@ -99,6 +99,15 @@ static bool is_error(const struct format_tail *t)
            has(t, "\"type\": \"error\"");
 }
 
+bool format_tail_error(const struct format_tail *t)
+{
+    if (t->format == CCP_FORMAT_ANTHROPIC)
+        return is_error(t);
+    if (t->format == CCP_FORMAT_OPENAI_RESPONSES)
+        return is_error(t) || has(t, "event: response.failed") || has(t, "\"response.failed\"");
+    return (t->format == CCP_FORMAT_OPENAI_CHAT || t->format == CCP_FORMAT_GEMINI) && has(t, "\"error\"");
+}
+
 bool format_tail_ended(const struct format_tail *t)
 {
     switch (t->format) {

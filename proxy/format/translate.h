@@ -38,12 +38,21 @@ struct translation {
     bool told;              /* which a stream has been told */
     struct failure failure; /* why it is broken; its texts live in `kept` */
     struct arena kept;
+    struct delta_sink tap; /* sees each delta before it is written; put NULL = nobody does. False: the answer ends */
+    bool refused;          /* it said so; the caller ends the stream (translation_fail) */
+    bool unread;           /* only reading: something cannot be read and is passed over */
 };
 
 /* `scratch` is an arena of its own for this translation, rewound after each event; `max` bounds one event and what is
  * held back. False: no memory (release it all the same). */
 bool translation_init(struct translation *t, const struct answer_from *from, enum ccp_format to,
                       const struct answer_to *target, bool stream, struct arena *scratch, size_t max);
+/* Only reads: the deltas go to `tap`, nothing is written. What cannot be read (no JSON, not of the format) makes no
+ * delta and ends nothing. After each call look at `refused`, and at `broken` with failure.memory. */
+bool translation_init_reader(struct translation *t, const struct answer_from *from, struct delta_sink tap,
+                             struct arena *scratch, size_t max);
+/* One element of a JSON array that is a stream, as if it were an event's data. False: no memory. */
+bool translation_read_json(struct translation *t, struct ccp_span json);
 void translation_release(struct translation *t);
 /* Upstream bytes; t->out grows. False: no memory. */
 bool translation_feed(struct translation *t, struct ccp_span bytes);

@@ -71,13 +71,28 @@ static bool write_delta(struct translation *t, const struct delta *d)
     return ok;
 }
 
+/* An error cannot be refused: the answer is one already. */
+static bool show(struct translation *t, const struct delta *d)
+{
+    if (t->tap.put == NULL || t->tap.put(t->tap.self, d) || d->type == DELTA_ERROR)
+        return true;
+    t->refused = true;
+    return false;
+}
+
 /* The sink of the deltas. */
 static bool take(void *self, const struct delta *d)
 {
     struct translation *t = self;
+    if (t->to == NULL && d->type == DELTA_ERROR && d->failure->kind == FAILURE_GARBLED) {
+        t->unread = true;
+        return true;
+    }
     if (d->type == DELTA_ERROR)
         keep_failure(t, d->failure);
-    bool ok = t->stream ? write_delta(t, d) : collect_put(&t->collect, d);
+    if (!show(t, d))
+        return false;
+    bool ok = t->to == NULL || (t->stream ? write_delta(t, d) : collect_put(&t->collect, d));
     t->done = t->done || (ok && d->type == DELTA_STOP);
     t->told = t->told || (ok && d->type == DELTA_ERROR);
     return ok;
@@ -104,6 +119,19 @@ bool translation_init(struct translation *t, const struct answer_from *from, enu
     return t->reader != NULL && t->writer != NULL;
 }
 
+bool translation_init_reader(struct translation *t, const struct answer_from *from, struct delta_sink tap,
+                             struct arena *scratch, size_t max)
+{
+    *t = (struct translation){
+        .from = format_of(from->format), .source = *from, .stream = true, .scratch = scratch, .max = max, .tap = tap};
+    arena_init(&t->kept, NULL, 65536);
+    sse_reader_init(&t->sse, max);
+    buf_init(&t->whole_in, max);
+    delta_init(&t->deltas, (struct delta_sink){take, t}, from->names, from->provider, max, scratch);
+    t->reader = CCP_FAULT("translation.reader") ? NULL : calloc(1, t->from->reader_size + 1);
+    return t->reader != NULL;
+}
+
 void translation_release(struct translation *t)
 {
     if (t->from == NULL)
@@ -127,10 +155,13 @@ void translation_release(struct translation *t)
 static bool check(struct translation *t)
 {
     static const struct failure memory = {.kind = FAILURE_OVERLOADED,
-                                          .message = CCP_LIT("out of memory for this answer")},
+                                          .message = CCP_LIT("out of memory for this answer"),
+                                          .memory = true},
                                 size = {.kind = FAILURE_GARBLED,
                                         .message = CCP_LIT("the answer is larger than upstream.max_event_bytes")};
-    if (!t->deltas.failed || t->broken)
+    if (t->unread && !t->refused && !t->broken)
+        t->deltas.failed = t->unread = false;
+    if (!t->deltas.failed || t->broken || t->refused)
         return true;
     return translation_fail(t, t->collect.full ? &size : &memory);
 }
@@ -153,6 +184,13 @@ static bool on_event(void *arg, const struct sse_event *event)
     check(t);
     arena_rewind(t->scratch, mark);
     return !delta_over(&t->deltas);
+}
+
+bool translation_read_json(struct translation *t, struct ccp_span json)
+{
+    if (!delta_over(&t->deltas))
+        on_event(t, &(struct sse_event){.event = CCP_SPAN(""), .data = json, .id = CCP_SPAN(""), .has_data = true});
+    return !(t->broken && t->failure.memory);
 }
 
 static void too_large(struct translation *t)

@@ -51,6 +51,13 @@ struct wire_format {
     void (*read_whole)(void *self, struct delta_stream *s, const struct ccp_json *root);
     /* End of the upstream's stream: delta_finish where the format allows an end here, else delta_fail (FAILURE_CUT). */
     void (*read_end)(void *self, struct delta_stream *s);
+    /* Where an answer tells its token counts, NULL-terminated: "response.usage", "choices[].usage", "[]." for each
+     * chunk of an array; of two in one text that which stands later in this list counts. At most 20 letters a name and
+     * 4 containers deep; the last name begins with "usage". */
+    const char *const *usage_paths;
+    /* Reads the object found there into *u. `seen` (USAGE_SEEN numbers, zeroed with *u) keeps what one object says and
+     * the next leaves out, for formats that need it. */
+    void (*read_usage)(struct usage *u, uint64_t *seen, const struct ccp_json *usage);
     /* The answer to a token count. False: it is none. */
     bool (*read_count)(const struct ccp_json *root, uint64_t *tokens);
 

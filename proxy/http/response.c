@@ -118,11 +118,20 @@ static void on_ended(void *self)
     }
 }
 
+static void on_uncount(void *self)
+{
+    struct request *r = self;
+    if (r->counted)
+        atomic_fetch_sub(&r->w->shared->in_flight, 1);
+    r->counted = false;
+}
+
 const struct chain_responder response_responder = {
     .head = on_head,
     .body = on_body,
     .abort = on_abort,
     .ended = on_ended,
+    .uncount = on_uncount,
 };
 
 /* The length for the head, and whether our own chunk framing is used. */

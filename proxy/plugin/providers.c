@@ -87,9 +87,13 @@ static bool guard_login(struct runtime *rt, const struct provider *p, const char
             set[n++] = i;
     bool stored = n != 0 && (p->login.file.n != 0 || is_stored(rt, p));
     for (size_t i = 0; stored && i < n; i++)
-        config_fault(rt->config, ways[set[i]].all ? "upstream" : path, ways[set[i]].key, false,
-                     "a file of the current folder may not set this for a provider with a stored login; pass "
-                     "--config to trust the file");
+        config_fault(
+            rt->config, ways[set[i]].all ? "upstream" : path, ways[set[i]].key, false,
+            config_untrusted(rt->config)
+                ? "a file of the current folder may not set this for a provider with a stored login; pass "
+                  "--config to trust the file"
+                : "may not be set while ccproxy runs for a provider with a stored login: it would decide where "
+                  "the login is sent; set it in the configuration file");
     return n == 0 || stored;
 }
 
@@ -124,8 +128,11 @@ static void resolve_login(struct runtime *rt, struct provider *p, const char *pa
     if (guard_login(rt, p, path))
         return;
     p->login = (struct auth_use){NULL};
-    p->unusable = CCP_SPAN("a file of the current folder says how it is reached, so no login is used; pass --config to "
-                           "trust the file");
+    p->unusable = config_untrusted(rt->config)
+                      ? CCP_SPAN("a file of the current folder says how it is reached, so no login is used; pass "
+                                 "--config to trust the file")
+                      : CCP_SPAN("how it is reached was set while ccproxy ran, so no login is used; set that in the "
+                                 "configuration file instead");
 }
 
 static void resolve_auth(struct runtime *rt, struct provider *p, const char *path)
@@ -194,9 +201,9 @@ static void add_plugin_provider(struct runtime *rt, size_t plugin)
 {
     struct plugin_instance *i = &rt->plugins[plugin];
     struct provider *p = &rt->providers[rt->provider_count];
-    if (i->manifest->provider == NULL)
+    if (i->provider_settings == NULL)
         return;
-    const struct provider_settings *s = (const void *)((const char *)i->env.config - PROVIDER_PART);
+    const struct provider_settings *s = i->provider_settings;
     *p = (struct provider){.id = ccp_span_z(i->manifest->name),
                            .prefix = ccp_span_z(i->manifest->provider->prefix),
                            .label = ccp_span_z(i->manifest->provider->label),
@@ -207,7 +214,7 @@ static void add_plugin_provider(struct runtime *rt, size_t plugin)
                                          !ccp_span_is(s->base_url, i->manifest->provider->base_url),
                            .s = *s};
     i->provider = (int)rt->provider_count++;
-    resolve(rt, p, arena_printf(arena_of(rt), "plugins.%s", i->manifest->name).p);
+    resolve(rt, p, i->path);
 }
 
 static void add_block(struct runtime *rt, struct ccp_span name, const struct provider_settings *s)
@@ -262,7 +269,7 @@ static bool segment_ok(struct ccp_span s)
     return s.n != 0 && s.n <= 64;
 }
 
-static bool reserved(struct ccp_span s)
+bool name_is_reserved(struct ccp_span s)
 {
     static const char *const words[] = {"health", "plugins", "metrics", "usage", "events", "permissions",
                                         "v1",     "v1beta",  "v1alpha", "raw",   "status"};
@@ -282,9 +289,9 @@ void providers_check_names(struct runtime *rt)
         const char *path = arena_printf(arena_of(rt), "providers.%.*s", CCP_FMT(p->id)).p;
         if (!segment_ok(p->id) || !segment_ok(p->prefix))
             config_fault(rt->config, path, "prefix", false, "names and prefixes are letters, digits, - and _");
-        if (reserved(p->id) || reserved(p->prefix))
+        if (name_is_reserved(p->id) || name_is_reserved(p->prefix))
             config_fault(rt->config, path, "prefix", false, "\"%.*s\" is reserved",
-                         CCP_FMT(reserved(p->id) ? p->id : p->prefix));
+                         CCP_FMT(name_is_reserved(p->id) ? p->id : p->prefix));
         for (size_t k = 0; k < i; k++) {
             struct provider *o = &rt->providers[k];
             if (ccp_span_eq(p->id, o->id) || ccp_span_eq(p->prefix, o->prefix) || ccp_span_eq(p->id, o->prefix) ||

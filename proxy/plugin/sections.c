@@ -22,9 +22,9 @@ static size_t append_rows(struct ccp_config_row *out, size_t at, const struct cc
 }
 
 /* The shared rows; where the provider has a default of its own, with that. */
-static size_t append_shared_rows(struct ccp_config_row *out, size_t at, const struct ccp_provider *p)
+static size_t append_shared_rows(struct ccp_config_row *out, size_t at, const struct ccp_provider *p, size_t shift)
 {
-    size_t end = append_rows(out, at, settings_provider_rows, 0);
+    size_t end = append_rows(out, at, settings_provider_rows, shift);
     for (; at < end; at++)
         if (p->stream_only && strcmp(out[at].key, "stream_only") == 0)
             out[at].def = "true";
@@ -32,14 +32,15 @@ static size_t append_shared_rows(struct ccp_config_row *out, size_t at, const st
 }
 
 /* base_url and api_key, whose defaults are the provider's. */
-static size_t append_provider_rows(struct arena *a, struct ccp_config_row *out, const struct ccp_provider *p)
+static size_t append_provider_rows(struct arena *a, struct ccp_config_row *out, const struct ccp_provider *p,
+                                   size_t shift)
 {
     size_t at = 0;
     if (p->transport == NULL)
         out[at++] = (struct ccp_config_row){
             .key = "base_url",
             .type = CCP_STRING,
-            .offset = offsetof(struct provider_settings, base_url),
+            .offset = shift + offsetof(struct provider_settings, base_url),
             .def = p->base_url != NULL ? arena_printf(a, "\"%s\"", p->base_url).p : NULL,
             .flags = CCP_ROW_TRUSTED | CCP_ROW_URL,
             .doc = "in the form that vendor's SDK takes",
@@ -48,26 +49,30 @@ static size_t append_provider_rows(struct arena *a, struct ccp_config_row *out, 
         out[at++] = (struct ccp_config_row){
             .key = "api_key",
             .type = CCP_SECRET,
-            .offset = offsetof(struct provider_settings, api_key),
+            .offset = shift + offsetof(struct provider_settings, api_key),
             .def = p->api_key != NULL ? arena_printf(a, "\"%s\"", p->api_key).p : "\"\"",
         };
-    return append_shared_rows(out, at, p);
+    return append_shared_rows(out, at, p, shift);
 }
 
-bool section_of_plugin(struct config *c, const struct ccp_plugin *m, struct config_section *out)
+bool section_of_plugin(struct config *c, const char *path, const struct ccp_plugin *m, struct config_section *out)
 {
     struct arena *a = config_arena(c);
-    size_t front = m->provider != NULL ? PROVIDER_PART : SWITCH_PART;
-    size_t most = count_rows(m->config) + count_rows(settings_provider_rows) + 8;
+    size_t shared = SWITCH_PART, own = shared + (m->provider != NULL ? PROVIDER_PART : 0);
+    size_t most = count_rows(m->config) + count_rows(settings_provider_rows) + 16;
     struct ccp_config_row *rows = arena_zalloc(a, most * sizeof(*rows));
-    void *target = arena_zalloc(a, front + m->config_size);
-    struct ccp_span path = arena_printf(a, "plugins.%s", m->name);
-    if (rows == NULL || target == NULL || path.p == NULL)
+    void *target = arena_zalloc(a, own + m->config_size);
+    if (rows == NULL || target == NULL)
         return false;
-    size_t n = m->provider != NULL ? append_provider_rows(a, rows, m->provider)
+    size_t n = m->provider != NULL ? append_provider_rows(a, rows, m->provider, shared)
                                    : append_rows(rows, 0, settings_switch_rows, 0);
-    append_rows(rows, n, m->config, front);
-    *out = (struct config_section){path.p, rows, NULL, target, m->summary};
+    if (m->provider == NULL && m->off)
+        rows[0].def = "false"; /* settings_switch_rows: enabled */
+    n = append_rows(rows, n, settings_plugin_rows, 0);
+    if (m->tasks == NULL || m->tasks[0].name == NULL)
+        rows[--n] = (struct ccp_config_row){.key = NULL}; /* `tasks`, the last of them */
+    append_rows(rows, n, m->config, own);
+    *out = (struct config_section){path, rows, NULL, target, m->summary};
     return true;
 }
 

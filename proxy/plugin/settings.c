@@ -19,6 +19,8 @@ size_t settings_sections(struct settings *s, struct config_section *out)
         {"upstream", settings_upstream_rows, NULL, &s->upstream, "Connections to providers."},
         {"routing", settings_routing_rows, NULL, &s->routing, "Requests without a provider prefix."},
         {"auth", settings_auth_rows, NULL, &s->auth, "Stored logins."},
+        {"plugin_discovery", settings_discovery_rows, NULL, &s->discovery, "Plugins that are not built in."},
+        {"plugin_limits", settings_limit_rows, NULL, &s->limits, "When a plugin that misbehaves is disabled."},
     };
     memcpy(out, all, sizeof(all));
     return sizeof(all) / sizeof(all[0]);
@@ -167,8 +169,7 @@ void settings_check(struct config *c, struct settings *s)
         config_fault(c, "routing", "model_mappings", false, BORROWED);
 }
 
-/* A literal private or loopback host may be spoken to without TLS. */
-static bool plain_allowed(const struct url *u)
+bool settings_plain_allowed(const struct url *u)
 {
     unsigned a, b;
     if (url_is_localhost(u->host))
@@ -199,7 +200,7 @@ static void check_base_url(struct config *c, const char *path, struct provider_s
         wrong = "a base URL has no query";
     if (wrong != NULL)
         config_fault(c, path, "base_url", false, "%s", wrong);
-    else if (ccp_span_is(u.scheme, "http") && !p->allow_private && !plain_allowed(&u))
+    else if (ccp_span_is(u.scheme, "http") && !p->allow_private && !settings_plain_allowed(&u))
         config_fault(c, path, "base_url", false,
                      "http:// is for loopback and private addresses only; use https:// or set allow_private = true");
 }
@@ -207,6 +208,9 @@ static void check_base_url(struct config *c, const char *path, struct provider_s
 #define NOT_TRUSTED                                                                                                    \
     "a file of the current folder may not set this for a provider with a stored credential; pass --config to trust "   \
     "the file"
+#define NOT_BY_REQUEST                                                                                                 \
+    "may not be set while ccproxy runs for a provider with a stored credential: it would decide where the credential " \
+    "is sent; set it in the configuration file"
 
 static bool on_loopback(struct ccp_span base_url)
 {
@@ -225,11 +229,13 @@ static bool redirected(struct config *c, const char *path, const struct provider
     return config_set_untrusted(c, path, "base_url") && !on_loopback(p->base_url);
 }
 
-/* A file that was found in the current folder must not send a key of the user's elsewhere: neither one that the
- * environment or a flag gives, nor the client's own under passthrough. A literal loopback address is no elsewhere. */
+/* A file that was found in the current folder, or a request, must not send a key of the user's elsewhere: neither one
+ * that the environment or a flag gives, nor the client's own under passthrough. A literal loopback address is no
+ * elsewhere. */
 static void check_trust(struct config *c, const char *path, struct provider_settings *p)
 {
     static const char *const guarded[] = {"proxy", "ca_file", "headers"};
+    const char *why = config_untrusted(c) ? NOT_TRUSTED : NOT_BY_REQUEST;
     bool stored = p->api_key != NULL && !config_set_untrusted(c, path, "api_key");
     bool passed = p->auth == AUTH_PASSTHROUGH && strncmp(path, "plugins.", 8) == 0;
     if (config_borrows(c, path) && redirected(c, path, p))
@@ -237,12 +243,12 @@ static void check_trust(struct config *c, const char *path, struct provider_sett
     if (!stored && !passed)
         return; /* nothing to lose, or the file sends its own key */
     if (config_set_untrusted(c, path, "base_url") && !on_loopback(p->base_url))
-        config_fault(c, path, "base_url", false, NOT_TRUSTED);
+        config_fault(c, path, "base_url", false, "%s", why);
     for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
         if (config_set_untrusted(c, path, guarded[i]))
-            config_fault(c, path, guarded[i], false, NOT_TRUSTED);
+            config_fault(c, path, guarded[i], false, "%s", why);
         if (config_set_untrusted(c, "upstream", guarded[i]))
-            config_fault(c, "upstream", guarded[i], false, NOT_TRUSTED);
+            config_fault(c, "upstream", guarded[i], false, "%s", why);
     }
 }
 

@@ -86,6 +86,21 @@ struct top_settings {
     bool plugins_disable_local_discovery;
 };
 
+/* [plugin_discovery] */
+struct discovery_settings {
+    struct ccp_list directories; /* empty = the default ones, see instances.c */
+    struct ccp_list allow;       /* SHA-256 in hex; empty = any */
+    uint64_t probe_timeout;      /* ms */
+};
+
+/* [plugin_limits] */
+struct limit_settings {
+    uint64_t slow_call; /* ms */
+    int64_t failures;
+    uint64_t window;     /* ms */
+    uint64_t stuck_call; /* ms */
+};
+
 enum provider_auth { AUTH_AUTO, AUTH_OAUTH, AUTH_API_KEY, AUTH_PASSTHROUGH, AUTH_NONE };
 
 struct model_card {
@@ -135,8 +150,11 @@ struct oauth_settings {
     bool allow_private;
 };
 
+/* Shared by all [plugins.<name>]. */
 struct plugin_switch {
-    bool enabled;
+    bool enabled; /* of a system plugin; a provider has it in its own settings */
+    bool required;
+    struct ccp_map tasks; /* name -> interval, "on" or "off" */
 };
 
 struct settings {
@@ -148,20 +166,26 @@ struct settings {
     struct upstream_settings upstream;
     struct routing_settings routing;
     struct auth_settings auth;
+    struct discovery_settings discovery;
+    struct limit_settings limits;
 };
 
 extern const struct ccp_config_row settings_top_rows[], settings_server_rows[], settings_logging_rows[],
     settings_security_rows[], settings_cors_rows[], settings_upstream_rows[], settings_routing_rows[],
-    settings_auth_rows[];
+    settings_auth_rows[], settings_discovery_rows[], settings_limit_rows[];
 extern const struct ccp_config_row settings_provider_rows[]; /* of a built-in provider */
 extern const struct ccp_config_row settings_block_rows[];    /* of [providers.<name>]: the same and format, prefix */
 extern const struct ccp_config_row settings_oauth_rows[];    /* of [oauth.<name>] */
 extern const struct ccp_config_row settings_switch_rows[];   /* `enabled`, for system plugins */
+extern const struct ccp_config_row settings_plugin_rows[];   /* the others of plugin_switch */
 
 /* Fills `sections` (at least 16) with the core's tables bound to *s; returns how many. */
 size_t settings_sections(struct settings *s, struct config_section *sections);
 /* Rules between keys: adds faults to the configuration. */
 void settings_check(struct config *c, struct settings *s);
+/* May this URL be spoken to without TLS as it is written: a literal loopback or private address, or localhost? */
+struct url;
+bool settings_plain_allowed(const struct url *u);
 /* Checks one provider's values at "plugins.x" or "providers.x". */
 void settings_check_provider(struct config *c, const char *path, struct provider_settings *p);
 

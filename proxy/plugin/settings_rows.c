@@ -23,7 +23,7 @@ const struct ccp_config_row settings_top_rows[] = {
      .doc = "only these plugins; absent = all, [] = none"},
     {"disabled_plugins", CCP_LIST, offsetof(T, disabled_plugins), "[]", .doc = "plugins to leave out"},
     {"plugins_disable_local_discovery", CCP_BOOL, offsetof(T, plugins_disable_local_discovery), "true",
-     .flags = CCP_ROW_TRUSTED, .doc = "no effect yet: all plugins are built in"},
+     .flags = CCP_ROW_TRUSTED, .doc = "false: look into the folder plugins/ beside a file given with --config, too"},
     END,
 };
 #undef T
@@ -300,6 +300,40 @@ const struct ccp_config_row settings_block_rows[] = {
     {"prefix", CCP_STRING, offsetof(T, prefix), "\"\"", .doc = "first path segment; default the name"},
     {"api_key", CCP_SECRET, offsetof(T, api_key), "\"\""},
     SHARED_ROWS,
+    END,
+};
+#undef T
+
+#define T struct discovery_settings
+const struct ccp_config_row settings_discovery_rows[] = {
+    {"directories", CCP_LIST, offsetof(T, directories), NULL, .flags = CCP_ROW_TRUSTED,
+     .doc = "default: $XDG_CONFIG_HOME/ccproxy/plugins, ../lib/ccproxy/plugins of the program's folder when that is a "
+            "bin, /usr/lib/ccproxy/plugins"},
+    {"allow", CCP_LIST, offsetof(T, allow), "[]", .flags = CCP_ROW_TRUSTED,
+     .doc = "only shared objects with one of these SHA-256 sums; [] = any that is safely owned"},
+    {"probe_timeout", CCP_DURATION, offsetof(T, probe_timeout), "\"5s\"", 100, 60 * SECOND,
+     .doc = "for the child process that reads what a new shared object declares"},
+    END,
+};
+#undef T
+
+#define T struct limit_settings
+const struct ccp_config_row settings_limit_rows[] = {
+    {"slow_call", CCP_DURATION, offsetof(T, slow_call), "\"100ms\"", 0, 60 * SECOND,
+     .doc = "a call on a worker that takes longer counts as a failure of its plugin; 0 = none does"},
+    {"failures", CCP_INT, offsetof(T, failures), "20", 0, 1000000,
+     .doc = "so many failures within the window disable a plugin until it is restarted; 0 = never"},
+    {"window", CCP_DURATION, offsetof(T, window), "\"1m\"", SECOND, DAY},
+    {"stuck_call", CCP_DURATION, offsetof(T, stuck_call), "\"30s\"", 100, HOUR, .flags = CCP_ROW_RESTART,
+     .doc = "an observer or task that takes longer is given up, and its plugin disabled"},
+    END,
+};
+#undef T
+
+#define T struct plugin_switch
+const struct ccp_config_row settings_plugin_rows[] = {
+    {"required", CCP_BOOL, offsetof(T, required), "false", .doc = "do not start without this plugin"},
+    {"tasks", CCP_MAP, offsetof(T, tasks), NULL, .doc = "task = \"5m\", \"on\" or \"off\" instead of its own interval"},
     END,
 };
 #undef T

@@ -65,6 +65,33 @@ bool headers_credential(struct ccp_span name)
     }
 }
 
+/* One word of a name, between '-' and '_'. "tokens" is none: anthropic-ratelimit-tokens-limit is a number. */
+static bool telling(struct ccp_span word)
+{
+    static const char *const ends[] = {"token",     "secret",  "key",        "password",    "passwd", "pwd",
+                                       "cookie",    "cookie2", "credential", "credentials", "auth",   "authorization",
+                                       "signature", "jwt",     "assertion",  "passphrase"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t n = strlen(ends[i]);
+        if (word.n >= n && strncasecmp(word.p + word.n - n, ends[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool headers_secret(struct ccp_span name)
+{
+    if (ccp_span_ieq(name, CCP_SPAN("idempotency-key")) || ccp_span_ieq(name, CCP_SPAN("sec-websocket-key")))
+        return false;
+    while (name.n != 0) {
+        size_t dash = ccp_span_find(name, '-'), line = ccp_span_find(name, '_'), n = dash < line ? dash : line;
+        if (telling(ccp_span_of(name.p, n)))
+            return true;
+        name = ccp_span_skip(name, n + 1);
+    }
+    return false;
+}
+
 /* Does Connection (a comma list, any case) name this field? */
 static bool named_by(struct ccp_span connection, struct ccp_span name)
 {

@@ -28,5 +28,9 @@ bool headers_token_ok(struct ccp_span token); /* in any case (RFC 9110 section 5
 /* Is it a header that carries a credential? (authorization, proxy-authorization, x-api-key, x-goog-api-key,
  * api-key, x-ccproxy-token, cookie, set-cookie) */
 bool headers_credential(struct ccp_span name);
+/* May its value be a credential, judged by its name alone, for those who write headers down or copy them? Wider than
+ * headers_credential: a word of the name ends with "token", "secret", "key", "password", "cookie", "auth", ... Any
+ * case. Of idempotency-key and sec-websocket-key it is known that they are none. */
+bool headers_secret(struct ccp_span name);
 
 #endif

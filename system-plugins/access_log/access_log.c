@@ -86,7 +86,7 @@ static void gather(struct access_record *r, struct ccp_exchange *x)
         .agent = api->header(x, CCP_SPAN("user-agent")),
         .http_version = api->http_version(x),
     };
-    api->summary(x, &r->sum);
+    api->summary(x, &r->sum, sizeof(r->sum));
     enum ccp_format format = api->client_format(x);
     r->format = format_names[format < CCP_FORMAT_COUNT ? format : CCP_FORMAT_COUNT];
     r->status_name = status_names[r->sum.status < CCP_STATUS_COUNT ? r->sum.status : CCP_INTERNAL];
@@ -96,9 +96,7 @@ static void gather(struct access_record *r, struct ccp_exchange *x)
 static bool wants_json(const struct access_log *log)
 {
     const struct ccp_api *api = log->env->api;
-    if (log->config->format != FORMAT_AUTO)
-        return log->config->format == FORMAT_JSON;
-    return api->size > offsetof(struct ccp_api, log_json) && api->log_json != NULL && api->log_json();
+    return log->config->format != FORMAT_AUTO ? log->config->format == FORMAT_JSON : api->log_json();
 }
 
 /* What went upstream is always recorded. What we answered ourselves costs a stranger nothing to cause, so its lines
@@ -106,12 +104,10 @@ static bool wants_json(const struct access_log *log)
 static bool has_room(const struct access_log *log, const struct access_record *r)
 {
     const struct ccp_api *api = log->env->api;
-    if (r->sum.attempts != 0 || api->size <= offsetof(struct ccp_api, log_room) || api->log_room == NULL)
-        return true;
-    return api->log_room(log->env, ccp_span_z(r->status_name));
+    return r->sum.attempts != 0 || api->log_room(log->env, ccp_span_z(r->status_name));
 }
 
-static bool on_event(void *self, enum ccp_event event, struct ccp_exchange *x)
+static bool on_event(void *self, enum ccp_event event, struct ccp_exchange *x, const struct ccp_moment *m)
 {
     struct access_log *log = self;
     struct access_record record;

@@ -93,27 +93,29 @@ static void put_time(struct line *l, struct key key, uint64_t us)
         put_bytes(l, "ms", 2);
 }
 
+/* "2026-11-21T10:00:00." of this second; made once for all lines of it that a thread writes. */
+static struct ccp_span second_text(uint64_t unix_s)
+{
+    static _Thread_local char text[24];
+    static _Thread_local uint64_t of = UINT64_MAX;
+    time_t seconds = (time_t)unix_s;
+    struct tm tm = {.tm_mday = 1};
+    if (of != unix_s) {
+        gmtime_r(&seconds, &tm);
+        if (strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.", &tm) != 20)
+            return CCP_SPAN("0000-00-00T00:00:00."); /* a clock behind the year 9999 */
+        of = unix_s;
+    }
+    return ccp_span_of(text, 20);
+}
+
 /* RFC 3339, in UTC. */
 static void put_stamp(struct line *l, uint64_t unix_us)
 {
-    struct tm tm = {.tm_mday = 1};
-    time_t seconds = (time_t)(unix_us / 1000000);
-    gmtime_r(&seconds, &tm);
-    const struct {
-        int value;
-        size_t width;
-        char after;
-    } parts[] = {{tm.tm_year + 1900, 4, '-'},
-                 {tm.tm_mon + 1, 2, '-'},
-                 {tm.tm_mday, 2, 'T'},
-                 {tm.tm_hour, 2, ':'},
-                 {tm.tm_min, 2, ':'},
-                 {tm.tm_sec, 2, '.'},
-                 {(int)(unix_us / 1000 % 1000), 3, 'Z'}};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        put_number(l, (uint64_t)parts[i].value, parts[i].width);
-        put_bytes(l, &parts[i].after, 1);
-    }
+    struct ccp_span second = second_text(unix_us / 1000000);
+    put_bytes(l, second.p, second.n);
+    put_number(l, unix_us / 1000 % 1000, 3);
+    put_bytes(l, "Z", 1);
 }
 
 static void put_start(struct line *l, uint64_t unix_us)

@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "config.h"
+#include "delta.h"
 #include "exchange.h"
 #include "hook.h"
 #include "json.h"

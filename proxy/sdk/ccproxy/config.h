@@ -23,20 +23,22 @@
 
 #include "span.h"
 
+/* What a row binds; the table above has the C types and the spellings. */
 enum ccp_type {
-    CCP_BOOL,
-    CCP_INT,
-    CCP_DOUBLE,
-    CCP_SIZE,
-    CCP_DURATION,
-    CCP_STRING,
-    CCP_ENUM,
-    CCP_SECRET,
-    CCP_LIST,
-    CCP_MAP,
-    CCP_TABLES,
+    CCP_BOOL,     /* bool */
+    CCP_INT,      /* int64_t */
+    CCP_DOUBLE,   /* double */
+    CCP_SIZE,     /* uint64_t, bytes */
+    CCP_DURATION, /* uint64_t, milliseconds */
+    CCP_STRING,   /* struct ccp_span */
+    CCP_ENUM,     /* int, an index of `choices` */
+    CCP_SECRET,   /* struct ccp_secret *, or NULL */
+    CCP_LIST,     /* struct ccp_list */
+    CCP_MAP,      /* struct ccp_map */
+    CCP_TABLES,   /* struct ccp_tables */
 };
 
+/* Or-ed into a row's `flags`. */
 enum ccp_row_flag {
     CCP_ROW_RESTART = 1,     /* a change needs a restart; a reload says so and keeps the old value */
     CCP_ROW_TRUSTED = 2,     /* may not be set by an untrusted file where a stored login could be sent elsewhere */
@@ -50,32 +52,36 @@ enum ccp_row_flag {
 /* A secret never exposes its bytes to plugins; see the core's base/secret.h. */
 struct ccp_secret;
 
+/* Bound CCP_LIST: texts in the order of the file. Like all that is bound it lives as long as the configuration. */
 struct ccp_list {
-    const struct ccp_span *v;
+    const struct ccp_span *v; /* each NUL-terminated behind its end; NULL when n is 0 */
     size_t n;
 };
 
+/* Bound CCP_MAP: pairs in the order of the file. */
 struct ccp_map {
     const struct ccp_header *v; /* names as written */
-    size_t n;
+    size_t n;                   /* pairs */
 };
 
+/* Bound CCP_TABLES. */
 struct ccp_tables {
-    void *v; /* n elements of row_size bytes */
-    size_t n;
+    void *v;  /* n elements of row_size bytes */
+    size_t n; /* tables */
 };
 
+/* One key. A list of rows ends with one whose key is NULL; rows are static and const. */
 struct ccp_config_row {
-    const char *key;
-    enum ccp_type type;
-    size_t offset;
-    const char *def;     /* default in TOML form ("8000", "\"10s\"", "[]"), NULL = absent: zero value */
-    int64_t min, max;    /* CCP_INT, CCP_DOUBLE, CCP_SIZE (bytes), CCP_DURATION (ms); both 0 = any */
-    const char *choices; /* CCP_ENUM */
-    unsigned flags;
+    const char *key;                   /* "max_items": lower case, digits and '_' */
+    enum ccp_type type;                /* of the value */
+    size_t offset;                     /* of the member in the bound struct, which must have the C type above */
+    const char *def;                   /* default in TOML form ("8000", "\"10s\"", "[]"), NULL = absent: zero value */
+    int64_t min, max;                  /* CCP_INT, CCP_DOUBLE, CCP_SIZE (bytes), CCP_DURATION (ms); both 0 = any */
+    const char *choices;               /* CCP_ENUM */
+    unsigned flags;                    /* enum ccp_row_flag */
     const char *doc;                   /* one line, shown in the example file */
     const struct ccp_config_row *rows; /* CCP_TABLES; ends with a row whose key is NULL */
-    size_t row_size;
+    size_t row_size;                   /* CCP_TABLES: of one element */
 };
 
 #endif

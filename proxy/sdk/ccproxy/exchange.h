@@ -11,15 +11,17 @@
 #include "span.h"
 #include "status.h"
 
-struct ccp_api;
+struct ccp_api; /* api.h */
 
+/* The wire formats, and places in arrays that have one for each. */
 enum ccp_format {
 #define X(name, id, versioned) CCP_FORMAT_##name,
 #include "format.def"
 #undef X
-    CCP_FORMAT_COUNT,
-    CCP_FORMAT_NONE = CCP_FORMAT_COUNT /* a route without a wire format, such as /health */
+    CCP_FORMAT_COUNT,    /* of this SDK; a newer core may know more */
+    CCP_FORMAT_NONE = 15 /* a route without a wire format, such as /health */
 };
+enum { CCP_FORMAT_MAX = 8 }; /* places in arrays of this SDK that have one for each format */
 
 /* What the client asks for, decided by method and path alone. */
 enum ccp_op {
@@ -33,21 +35,31 @@ enum ccp_op {
     CCP_OP_RAW,      /* /<prefix>/raw/... */
 };
 
+/* One request and its answer, from the core to a plugin; never copied, never kept beyond its end. */
 struct ccp_exchange {
     const struct ccp_api *api; /* the rest is private to the core */
 };
 
-/* Numbers known when an exchange ended; for observers. Times in microseconds from the exchange's start,
- * 0 = did not happen. */
+/* Tokens of one answer. `input` counts what was neither read from nor written to a cache; cache_write_1h is part of
+ * cache_write, reasoning of output. This struct never grows. */
+struct ccp_usage {
+    bool known;
+    uint64_t input, cache_read, cache_write, cache_write_1h, output, reasoning;
+};
+
+/* Numbers of an exchange; final when it ended. Times in microseconds from the exchange's start, 0 = did not happen. */
 struct ccp_summary {
     int http_status;        /* what the client got, 0 = nothing */
     enum ccp_status status; /* CCP_OK or the first failure */
     struct ccp_span error;  /* text of the first failure, free of secrets */
     uint64_t bytes_in, bytes_out;
     uint64_t us_total, us_first_byte, us_upstream_head;
-    int attempts; /* upstream requests made */
-    bool streamed;
-    unsigned dropped; /* members of the request that translation could not carry over */
+    int attempts;                               /* upstream requests made */
+    bool streamed;                              /* the client got an event stream */
+    unsigned dropped;                           /* members of the request that translation could not carry over */
+    uint64_t us_upstream_sent, us_upstream_end; /* of the first attempt's start and the last one's end */
+    struct ccp_usage usage;                     /* only if a hook asked for it (CCP_HOOK_USAGE) */
+    int upstream_status;                        /* of the last upstream head, 0 = none */
 };
 
 #endif

@@ -10,16 +10,18 @@
 
 #include "span.h"
 
+/* What a value is. */
 enum ccp_json_type {
-    CCP_JSON_NULL,
-    CCP_JSON_FALSE,
-    CCP_JSON_TRUE,
-    CCP_JSON_NUMBER,
-    CCP_JSON_STRING,
-    CCP_JSON_ARRAY,
-    CCP_JSON_OBJECT,
+    CCP_JSON_NULL,   /* null */
+    CCP_JSON_FALSE,  /* false */
+    CCP_JSON_TRUE,   /* true */
+    CCP_JSON_NUMBER, /* its spelling is in `raw`, and not followed by a NUL */
+    CCP_JSON_STRING, /* ccp_json_inner, ccp_api.json_text */
+    CCP_JSON_ARRAY,  /* child, then next */
+    CCP_JSON_OBJECT, /* ccp_json_get, or child, then next */
 };
 
+/* One value. The tree and the text it was read from live in the same arena or longer; both are read only. */
 struct ccp_json {
     struct ccp_json *next;  /* next sibling */
     struct ccp_json *child; /* first member or element */
@@ -28,8 +30,8 @@ struct ccp_json {
     uint32_t count;         /* members or elements */
     uint8_t type;           /* enum ccp_json_type */
     bool escaped;           /* string: contains a backslash */
-    bool key_escaped;
-    bool edited; /* array or object: children were changed, so raw is no longer what will be written */
+    bool key_escaped;       /* the key contains a backslash */
+    bool edited;            /* array or object: children were changed, so raw is no longer what will be written */
 };
 
 /* Where and why a text is not JSON. offset counts bytes from 0, line and column from 1. */

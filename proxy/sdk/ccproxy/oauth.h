@@ -11,6 +11,7 @@
 
 #include "json.h"
 
+/* What kinds of login there are, and how the server differs; or-ed into `flags`. */
 enum ccp_oauth_flag {
     CCP_OAUTH_BROWSER = 1,         /* authorization code with PKCE S256 (RFC 6749 section 4.1, RFC 7636) */
     CCP_OAUTH_PASTE = 2,           /* paste_redirect is a page that shows a code for pasting */
@@ -43,13 +44,14 @@ struct ccp_oauth_request {
     struct ccp_span content_type;
 };
 
+/* How a device login stands. */
 enum ccp_oauth_poll {
     CCP_OAUTH_PENDING,   /* ask again after the interval */
     CCP_OAUTH_SLOW_DOWN, /* the same, and the interval grows by 5 s */
     CCP_OAUTH_APPROVED,  /* `code` is set: exchange it; or it is empty: the answer is the token answer */
-    CCP_OAUTH_DENIED,
-    CCP_OAUTH_EXPIRED,
-    CCP_OAUTH_BROKEN, /* not an answer that can be understood */
+    CCP_OAUTH_DENIED,    /* the person said no */
+    CCP_OAUTH_EXPIRED,   /* nobody answered in time: begin again */
+    CCP_OAUTH_BROKEN,    /* not an answer that can be understood */
 };
 
 /* State of a device login. */
@@ -79,6 +81,7 @@ struct ccp_oauth_file {
     const char *plan, *account_id; /* facts, or NULL */
 };
 
+/* The login. All of it is static and const. */
 struct ccp_oauth_provider {
     const char *name;           /* "claude-api" */
     const char *const *aliases; /* NULL-terminated, or NULL */
@@ -88,17 +91,17 @@ struct ccp_oauth_provider {
     const char *terms;          /* one line about the provider's terms for plan accounts, or NULL */
     unsigned flags;             /* enum ccp_oauth_flag */
     const char *issuer;         /* expected `iss`; discovery (RFC 8414) is asked only when URLs are missing */
-    const char *authorize_url, *token_url, *revoke_url, *device_url, *session_url;
-    const char *client_id, *client_secret;
-    const char *scopes;          /* separated by spaces */
-    const char *refresh_scopes;  /* sent with a refresh; NULL = none */
-    const char *authorize_extra; /* further query parameters, ready encoded: "code=true" */
-    const char *redirect_host;   /* as registered: "localhost" or "127.0.0.1" (default) */
-    const char *redirect_path;   /* "/callback" */
-    const uint16_t *ports;       /* registered ones in order, ending with 0; NULL = any free one */
-    const char *paste_redirect;  /* redirect URI of the page that shows a code */
-    const char *session_scheme;  /* of the Authorization header at session_url: "token " */
-    const struct ccp_oauth_file *file;
+    const char *authorize_url, *token_url, *revoke_url, *device_url, *session_url; /* NULL = not there, or discovered */
+    const char *client_id, *client_secret; /* public ones of this program; the second one mostly NULL */
+    const char *scopes;                    /* separated by spaces */
+    const char *refresh_scopes;            /* sent with a refresh; NULL = none */
+    const char *authorize_extra;           /* further query parameters, ready encoded: "code=true" */
+    const char *redirect_host;             /* as registered: "localhost" or "127.0.0.1" (default) */
+    const char *redirect_path;             /* "/callback" */
+    const uint16_t *ports;                 /* registered ones in order, ending with 0; NULL = any free one */
+    const char *paste_redirect;            /* redirect URI of the page that shows a code */
+    const char *session_scheme;            /* of the Authorization header at session_url: "token " */
+    const struct ccp_oauth_file *file;     /* the vendor's own file, for `auth login --import`; or NULL */
 
     /* Every token answer of a login or refresh, after its standard members were read: facts. False = no login with this
      * answer; tokens of a refresh are kept all the same, for there is no other copy. */

@@ -9,6 +9,7 @@
 
 #include "transport.h"
 
+/* The bit of a format in ccp_provider.formats: CCP_SPEAKS(OPENAI_CHAT). */
 #define CCP_SPEAKS(format) (1u << CCP_FORMAT_##format)
 
 /* Verdict on an upstream's error answer (status >= 400, our own credential), given before any byte of it reached
@@ -18,10 +19,6 @@ enum ccp_judgement {
     CCP_RETRY,             /* the same request once more, three attempts in all */
     CCP_REFRESH_AND_RETRY, /* the credential was refused: refresh it if that is possible, else login_required */
     CCP_ERROR,             /* unusable: 502 in the client's format */
-};
-
-struct ccp_choice {
-    enum ccp_format format;
 };
 
 /* What a provider wants of a request's body beyond its format; applied by the core to generate calls, in order, after
@@ -55,8 +52,10 @@ struct ccp_model_list {
     const char *reader_key; /* the same for callers with this query parameter ("client_version"), or NULL */
 };
 
+/* The bit of a kind of call in ccp_provider.lacks: CCP_LACKS(EMBED). */
 #define CCP_LACKS(op) (1u << CCP_OP_##op)
 
+/* Static and const. The functions run on the exchange's worker and must not block; each may be NULL. */
 struct ccp_provider {
     const char *label;    /* for people: "Anthropic API" */
     const char *prefix;   /* first path segment, "claude" */
@@ -65,14 +64,16 @@ struct ccp_provider {
     const char *api_key;  /* default of the row, "${ANTHROPIC_API_KEY:-}", or NULL: works without */
     const char *login;    /* name of the OAuth login, or NULL */
     bool keyless;         /* usable without any credential (mock) */
-    struct ccp_header key_header[CCP_FORMAT_COUNT]; /* per format: header name and value prefix for an API key */
+    struct ccp_header key_header[CCP_FORMAT_MAX]; /* per format: header name and value prefix for an API key */
     const struct ccp_header *headers; /* added when the client sent none of that name; ends with an empty name */
 
     /* The format to speak upstream; default: the client's if spoken, else the first one. */
-    struct ccp_choice (*choose)(void *self, struct ccp_exchange *x, enum ccp_format client, struct ccp_span model);
+    enum ccp_format (*choose)(void *self, struct ccp_exchange *x, enum ccp_format client, struct ccp_span model);
     /* Last word on the upstream request (URL, headers, body pieces); also on ccproxy's own requests for its model list,
      * which are a GET. */
     enum ccp_status (*prepare)(void *self, struct ccp_exchange *x, struct ccp_upstream_request *request);
+    /* About an answer with a status of 400 and above to our own credential, before a byte of it reached the client;
+     * NULL = the core's own judgement. */
     enum ccp_judgement (*judge)(void *self, struct ccp_exchange *x, int status, struct ccp_span first_bytes);
     const struct ccp_transport *transport; /* NULL = HTTP; called with the plugin's instance */
     /* Ids for the model list when the configuration names none and nothing may be asked upstream. */
@@ -83,8 +84,8 @@ struct ccp_provider {
     /* CCP_LACKS(...): calls it has no endpoint for, although its formats have. Token counts are estimated then; without
      * EMBED the older calls of the Chat family (/v1/embeddings, /v1/completions) are not offered. */
     unsigned lacks;
-    const struct ccp_body_rule *body_rules[CCP_FORMAT_COUNT]; /* by the format spoken upstream; NULL = none */
-    const struct ccp_model_list *list;                        /* NULL = its format's own */
+    const struct ccp_body_rule *body_rules[CCP_FORMAT_MAX]; /* by the format spoken upstream; NULL = none */
+    const struct ccp_model_list *list;                      /* NULL = its format's own */
     /* Which format to speak depends on the model: list->endpoints tells. The client's own if the model is served in
      * it, else Responses, Messages, Chat; Chat when the list cannot be had. */
     bool choose_by_list;

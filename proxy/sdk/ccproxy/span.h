@@ -13,9 +13,10 @@
 #include <string.h>
 #include <strings.h>
 
+/* Never grows. p = NULL means "not there" where a function says so; an empty text has n = 0. */
 struct ccp_span {
-    const char *p;
-    size_t n;
+    const char *p; /* not NUL-terminated, unless said */
+    size_t n;      /* bytes */
 };
 
 /* A span over a string literal; usable in static initialisers with CCP_LIT. */
@@ -27,16 +28,19 @@ struct ccp_span {
 /* For printf's "%.*s". */
 #define CCP_FMT(s) (int)(s).n, (s).p
 
+/* Of a NUL-terminated text; of NULL: p = NULL. */
 static inline struct ccp_span ccp_span_z(const char *z)
 {
     return (struct ccp_span){z, z != NULL ? strlen(z) : 0};
 }
 
+/* Of n bytes at p. */
 static inline struct ccp_span ccp_span_of(const char *p, size_t n)
 {
     return (struct ccp_span){p, n};
 }
 
+/* The same bytes? */
 static inline bool ccp_span_eq(struct ccp_span a, struct ccp_span b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -48,16 +52,19 @@ static inline bool ccp_span_ieq(struct ccp_span a, struct ccp_span b)
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
+/* The same bytes as a NUL-terminated text? */
 static inline bool ccp_span_is(struct ccp_span a, const char *z)
 {
     return ccp_span_eq(a, ccp_span_z(z));
 }
 
+/* Does it begin so? */
 static inline bool ccp_span_starts(struct ccp_span a, struct ccp_span prefix)
 {
     return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
 }
 
+/* Does it end so? */
 static inline bool ccp_span_ends(struct ccp_span a, struct ccp_span suffix)
 {
     return a.n >= suffix.n && (suffix.n == 0 || memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n) == 0);

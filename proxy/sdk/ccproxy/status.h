@@ -4,11 +4,12 @@
 #ifndef CCPROXY_STATUS_H
 #define CCPROXY_STATUS_H
 
+/* CCP_OK, CCP_UPSTREAM and so on. */
 enum ccp_status {
 #define X(name, text, http, retry, message) CCP_##name,
 #include "status.def"
 #undef X
-    CCP_STATUS_COUNT
+    CCP_STATUS_COUNT /* of this SDK; a newer core may know more */
 };
 
 #endif

@@ -19,6 +19,7 @@ enum ccp_push {
     CCP_PUSH_GONE,  /* the consumer ended: nothing more is wanted, `cancel` follows */
 };
 
+/* Never grows. */
 struct ccp_upstream_limits {
     uint64_t connect_ms, first_byte_ms, idle_ms, total_ms; /* 0 = none */
 };
@@ -33,13 +34,13 @@ struct ccp_upstream_request {
     struct ccp_span credential_header;   /* e.g. "authorization"; the transport writes "name: <prefix><secret>" */
     struct ccp_span credential_prefix;   /* e.g. "Bearer " or "" */
     struct ccp_span body[3];             /* sent one after the other; a splice needs three pieces at most */
-    size_t body_pieces;
-    struct ccp_upstream_limits limits;
-    struct ccp_span proxy; /* URL or empty */
-    struct ccp_span no_proxy;
-    bool allow_private; /* names may resolve to private addresses */
-    bool literal_host;  /* the operator wrote the host as IP literal or localhost: allowed as written */
-    bool http2;
+    size_t body_pieces;                  /* used ones of the three */
+    struct ccp_upstream_limits limits;   /* whoever transports keeps them */
+    struct ccp_span proxy;               /* URL or empty */
+    struct ccp_span no_proxy;            /* names that go past it, separated by commas */
+    bool allow_private;                  /* names may resolve to private addresses */
+    bool literal_host; /* the operator wrote the host as IP literal or localhost: allowed as written */
+    bool http2;        /* may be spoken, by ALPN */
     const void *trust; /* opaque trust store of this provider, or NULL for the default one */
 };
 
@@ -56,6 +57,7 @@ struct ccp_transfer_events {
 
 struct ccp_transfer; /* the transport's own */
 
+/* One way to send requests and get answers. Static and const. */
 struct ccp_transport {
     /* NULL = could not start (memory); nothing will be called. `self` is the transport's instance. */
     struct ccp_transfer *(*start)(void *self, struct ccp_exchange *x, const struct ccp_upstream_request *request,
