@@ -185,7 +185,7 @@ def main():
                CCPROXY_RELEASE_BIN=os.path.join(RELEASE, "ccproxy"), TEST_LONG="1" if options.long else "0",
                PYTHONDONTWRITEBYTECODE="1", TEST_LOGS=LOGS,
                PYTHONPATH="%s/tests:%s/tests/blackbox" % (TOP, TOP))
-    if not (build("release", RELEASE, ["ccproxy"]) and build("asan", ASAN)):
+    if not (build("release", RELEASE, ["ccproxy", "ccproxy-testing"]) and build("asan", ASAN)):
         count.line("FAIL build 0")
     else:
         run_all(options.filter, count, env)
@@ -209,7 +209,7 @@ PATIENT = ("fault_points", "auth_commands", "callback", "config", "config_abuse"
            "config_reload", "credential_store", "credentials_clock", "credentials_faults", "credentials_files",
            "credentials_shape", "doctor", "errors", "hosts", "http1", "http1_body", "http1_flow", "http2_rules",
            "identity", "keys", "logged_in_proxy", "login", "login_agreement", "login_pages", "login_secrets",
-           "login_tokens",
+           "login_tokens", "plugins_admin", "plugins_cli", "plugins_deltas", "plugins_load_bad", "plugins_sdk",
            "provider_rules", "refresh", "requests_up", "ssrf", "tls_server", "translation", "upstream_faults",
            "upstream_heads", "upstream_tls", "vendor_files", "vendor_logins")
 
@@ -228,7 +228,7 @@ def run_all(wanted, count, env):
     for name, command in units:
         if not name.startswith(PURE):
             run_program(command, name, count, env, parse=False)
-    for area in ("lint", "blackbox", "clients", "bench", "fuzz", "sanitizers"):
+    for area in ("lint", "blackbox", "abi", "clients", "bench", "fuzz", "sanitizers"):
         scripts = [("%s/%s" % (area, os.path.basename(p)[5:-3]), p)
                    for p in sorted(glob.glob(os.path.join(TOP, "tests", area, "test_*.py")))]
         scripts = [(name, p) for name, p in scripts if selects(wanted, name, p)]

@@ -187,6 +187,21 @@ def test_hostile_folder_and_a_stored_login():
         yield name, problem
 
 
+def test_show_leaves_nothing_out():
+    """However many tables there are."""
+    text = "".join('[providers.p%d]\nbase_url = "http://127.0.0.1:1/%d"\nformat = "openai-chat"\n' % (i, i)
+                   for i in range(150))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "many.toml")
+        with open(path, "w") as out:
+            out.write(text)
+        shown = run("config", "show", "--config", path).stdout
+        table = json.loads(run("config", "show", "--json", "--config", path).stdout)
+        missing = [i for i in range(150) if "http://127.0.0.1:1/%d\"" % i not in shown or "providers.p%d" % i not in table]
+        assert not missing, missing
+        assert [n for n in table if n.startswith("oauth.")], "logins are missing"
+
+
 def test_commands():
     assert re.match(r"ccproxy \d+\.\d+\.\d+", run("version").stdout)
     assert run("--version").stdout == run("version").stdout

@@ -92,7 +92,9 @@ def test_clock_set_back_then_tokens_end():
             lab.good(server)
             assert lab.posts() == 1 and len(lab.calls) == 3, (lab.posts(), len(lab.calls))
             lab.good(server)
-            assert lab.posts() == 1 and len(lab.calls) == 4
+            # a worker that hears of it a moment later finds out by a 401, too, and takes the same new token
+            later = [c.status for c in lab.calls[3:]]
+            assert lab.posts() == 1 and later in ([200], [401, 200]), (lab.posts(), later)
             assert abs(lab.record()["expires_at"] - clock.now() - 3600) < 5
 
 

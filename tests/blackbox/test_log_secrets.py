@@ -1,4 +1,9 @@
-"""No secret is ever written down: canaries in everything that may hold one, then a search of every place."""
+"""No secret is ever written down: canaries in everything that may hold one, then a search of every place.
+
+With the request tracer on, bodies are written down: they are what it is for. What stands in one (a user's prompt, an
+upstream's text) is then in the traces and nowhere else; ccproxy's own secrets, and what clients show in headers and
+queries, are not even there, also where the upstream echoes them.
+"""
 import base64
 import json
 import os
@@ -7,6 +12,7 @@ import time
 
 import check
 import rawhttp
+import traces
 from canaries import canary, found
 from formats import ALL, ANTHROPIC, CHAT, small_body
 from server import Server
@@ -148,6 +154,70 @@ class Driver:
         self.raw(rawhttp.encode("POST", ANTHROPIC.url(), None, [("Transfer-Encoding",
                                                                  "chunked")]) + b"2\r\n{}\r\n0\r\nX-T: " +
                  self.secret["trailer"].encode() + b"\r\n\r\n")
+
+
+ECHOED = ("token", "key1", "anthropic", "header", "env-inserted", "gemini", "authorization")
+IN_BODIES = ("body", "body-base64", "body-escaped", "broken") + UPSTREAMS
+
+
+def echoes(secret):
+    """An upstream that repeats ccproxy's secrets, in every spelling, whole and cut in two by the network."""
+    for name in ECHOED:
+        plain = secret[name]
+        forms = (plain, base64.b64encode(plain.encode()).decode(), base64.b64encode(b"user:" + plain.encode()).decode(),
+                 base64.urlsafe_b64encode(b"ab" + plain.encode()).decode(), "".join("%%%02X" % b for b in plain.encode()),
+                 "".join("\\u%04x" % ord(c) for c in plain))
+        text = ('{"error":{"message":"%s","type":"x"}}' % " , ".join(forms)).encode()
+        whole = Answer(text, status=400)
+        at = whole.wire().index(plain.encode()) + 9
+        yield whole
+        yield Answer(text, status=400, cuts=(at, at + len(plain) * 2))
+        yield sse(b"data: " + text + b"\n\n", cuts=(at,))
+        yield Answer(text, status=400, headers=[("X-Echo", plain), ("Location", "/a?x=" + plain)])
+
+
+def test_no_secret_in_traces():
+    """LOG-01, LOG-02 with tracing on: bodies in files of mode 0600 and a bounded size, credentials nowhere."""
+    secret = {name: canary(name) for name in OURS + CLIENTS + UPSTREAMS}
+    environment = {"CANARY_KEY": secret["env-inserted"], "OPENAI_API_KEY": secret["env-openai"]}
+    began = time.time()
+    with open("/tmp/ccp-canary-%d" % os.getpid(), "w", opener=lambda p, f: os.open(p, f, 0o600)) as file:
+        file.write(secret["file"])
+    try:
+        more = traces.ON + 'exclude_paths = []\nmax_body = "4KiB"\n'
+        with Server(canary_config(secret, file.name) + more, env=environment,
+                    arguments=["--log-level", "debug"]) as own:
+            driver = Driver(own, secret)
+            driver.drive(upstream_answers(secret))
+            right = ("x-ccproxy-token", secret["token"])
+            for answer in echoes(secret):
+                up.reset(answer)
+                for fmt in ALL:
+                    driver.ask("POST", fmt.url(), small_body(fmt), [right, ("Authorization",
+                        "Bearer " + secret["authorization"])])
+            admin = ("x-ccproxy-token", secret["key2"])
+            heard = {"list": own.request("GET", "/plugins/request_tracer/requests?limit=200", None, [admin]).raw}
+            time.sleep(0.5)
+            paths = traces.files(own)
+            heard["one"] = own.request("GET", "/plugins/request_tracer/requests/" + os.path.basename(
+                paths[-1])[14:-5], None, [admin]).raw
+            texts = written(own, began)
+            texts.pop(file.name, None)
+            traced = {p: open(p, "rb").read() for p in paths}
+            folders, modes = traces.modes(own)
+    finally:
+        os.unlink(file.name)
+    never = {n: s for n, s in secret.items() if n not in IN_BODIES}
+    hits = found(secret, texts) + found(never, traced) + found(never, heard)
+    prompts = sum(secret["body"].encode() in t for t in traced.values())
+    largest = max(len(t) for t in traced.values())
+    assert len(traced) > 200 and prompts > 20 and b"up-error" in b"".join(traced.values()), (len(traced), prompts)
+    check.figure("LOG-01", "tracing on: %d secrets, %d traces (%d KB): %d hits in log, output, /tmp, traces, admin API" % (
+        len(secret), len(traced), sum(map(len, traced.values())) // 1024, len(hits)))
+    check.figure("LOG-02", "tracing on: prompts in %d traces, 0 elsewhere; modes %s %s; largest file %d bytes" % (
+        prompts, "/".join("%o" % m for m in folders), "/".join("%o" % m for m in modes), largest))
+    assert not hits, sorted(set(hits))[:20]
+    assert folders == {0o700} and modes == {0o600} and largest < 150000
 
 
 def upstream_answers(secret):

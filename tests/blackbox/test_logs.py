@@ -12,6 +12,7 @@ import time
 import check
 import formats
 import rawhttp
+import traces
 from formats import ANTHROPIC, CHAT, small_body
 from http1 import release_binary
 from server import Server
@@ -103,6 +104,58 @@ def test_hostile_bytes():
     check.figure("LOG-03",
                  "%d hostile fields: %d lines, all whole and parsed, 0 raw control or direction bytes" % (fields,
                      total))
+
+
+# What a trace looks like, for whoever wants to be taken for a part of one.
+SECTION = "\n== client.response at_us=1 head=0 body=0 left_out=0\n\n"
+IMITATED = {"end": "\n== end\n", "section": SECTION, "file": "ccproxy-trace 1\nid: forged\nstatus: 200\n" + SECTION,
+            "blank line": "\n\n== end\n", "cr": "\r\r== end\r\r", "plain": "== end", "facts": "status: 200"}
+WORDS = ("ccproxy-trace 1", "duration-us: ", "attempts: 1", "client: 127", "== end", "outcome: ok", "time: 2026")
+FACTS = {"id", "time", "client", "key", "method", "path", "format", "provider", "model", "upstream-model", "status",
+         "outcome", "error", "attempts", "duration-us"}
+
+
+def imitate(own, text):
+    """The text as id, model, path, query, header, body and credential of a client; as status, head, body upstream."""
+    body = small_body(ANTHROPIC).replace(b'"m-1"', json.dumps(text).encode())[:-1] + b"\n" + text.encode() + b"}"
+    shown = text.replace("\n", "\t").replace("\r", "\t")
+    up.reset(Answer(raw=b"HTTP/1.1 200 " + shown.encode() + b"\r\nX-A: " + shown.encode() + b"\r\nX-B: " +
+                    text.encode() + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body, end="fin"))
+    own.request("POST", ANTHROPIC.url(), small_body(ANTHROPIC)[:-1] + b',"x":%s}' % json.dumps(text).encode(),
+                [("X-Forged", shown), ("x-api-key", shown)])
+    up.reset(Answer(body, headers=[("X-Forged", shown)]))
+    own.request("POST", ANTHROPIC.url(), body, [("X-Request-Id", shown), ("Authorization", "Bearer " + shown)])
+    own.request("POST", ANTHROPIC.url(), small_body(ANTHROPIC).replace(b'"m-1"', json.dumps(text).encode()))
+    own.request("GET", "/x" + percent(text) + "?" + percent(text), None, [("Referer", shown)])
+    own.request("POST", "/gemini/v1beta/models/%s:generateContent" % percent(text), small_body(formats.GEMINI))
+
+
+def test_traces_cannot_be_forged():
+    """LOG-03 with tracing on: whatever is sent, the documented lengths take every trace apart, and no line of its
+    summary is another's; a credential that reads like such a line hides none."""
+    count = 0
+    with Server(formats.config(up.url) + traces.ON + 'max_body = "4KiB"\n',
+                server='trusted_proxies = ["127.0.0.0/8"]') as own:
+        for text in [*IMITATED.values(), *WORDS]:
+            imitate(own, text)
+        for text in HOSTILE.values():
+            hostile_requests(own, text)
+        time.sleep(0.5)
+        lines = open(own.log, "rb").read().split(b"\n")[:-1]
+        assert not [line for line in lines if RAW.search(line) or DECEIVING.search(line.decode())], "a raw byte"
+        asked = sum(json.loads(line)["area"] == "access_log" for line in lines)
+        for path in traces.wait_files(own, asked - 1):  # the first was for /health
+            found = traces.read(path)
+            names, order = set(found.facts), [s.name for s in found.sections]
+            always = {"id", "time", "client", "method", "path", "status", "outcome", "duration-us"}
+            assert always <= names <= FACTS, (path, found.facts)
+            assert os.path.basename(path)[14:-5] == re.sub(r"[^A-Za-z0-9._-]", "_", found.facts["id"]), found.facts
+            assert found.facts["status"].isdigit() and int(found.facts["duration-us"]) >= 0, found.facts
+            assert order[0] == "client.request" and order.count("client.response") <= 1 and \
+                order.count("upstream.request") == int(found.facts["attempts"]), (path, order)
+            count += 1
+    check.figure("LOG-03", "tracing on: %d traces of %d imitations and hostile texts: all taken apart by lengths" % (
+        count, len(IMITATED) + len(WORDS) + len(HOSTILE)))
 
 
 # ---- LOG-04: sinks that fail -------------------------------------------------------------------------------------
@@ -265,7 +318,16 @@ def flood(own, request, seconds, total):
 
 def test_attack_does_not_fill_the_log():
     """LOG-05: refusals by the ten thousand: 100 lines a second of each kind, and how many more there were."""
-    with Server('[security]\nauth_token = "token-FIXTURE-0001"\n', binary=release_binary()) as own:
+    attack("", "", 2000)
+
+
+def test_attack_on_a_server_that_traces():
+    """LOG-05 with tracing on: each refusal is traced, too; what the tracer cannot keep up with is one line a second."""
+    attack(traces.ON + "max_files = 500\n", "tracing on: ", 1000)
+
+
+def attack(config, when, least):
+    with Server('[security]\nauth_token = "token-FIXTURE-0001"\n' + config, binary=release_binary()) as own:
         totals, began = {kind: [] for kind in ATTACKS}, time.monotonic()
         threads = [threading.Thread(target=flood, args=(own, request, 3.0, totals[kind])) for kind,
                    request in ATTACKS.items()]
@@ -286,10 +348,12 @@ def test_attack_does_not_fill_the_log():
         assert len(mine) + sum(more) == sum(total), (kind, len(mine), more, sum(total))
         assert 1 <= len(more) <= took + 2, more
         worst, told = max(worst, *seconds.values()), told + len(more)
-    check.figure("LOG-05", "%d refusals/s for %.0f s, 2 kinds: <= %d lines/s of a kind, %d summary lines, sum exact" % (
-        events / took, took, worst, told))
+    lines = [r for r in records if r["area"] == "request_tracer"]
+    assert len(lines) <= took + 3, lines[:5]
+    check.figure("LOG-05", "%s%d refusals/s for %.0f s, 2 kinds: <= %d lines/s of a kind, %d summary lines, sum exact" % (
+        when, events / took, took, worst, told))
     assert worst <= 102, worst  # the record's time is taken just before the limit's
-    assert events / took >= 2000, "the attack itself was slow: %d/s" % (events / took)
+    assert events / took >= least, "the attack itself was slow: %d/s" % (events / took)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@
 
 #define MARK "s3cr3t"
 
-enum { ENTRIES_MAX = 32, SECTIONS_MAX = 64 };
+enum { ENTRIES_MAX = 32 };
 
 struct input {
     struct ccp_span file;
@@ -107,10 +107,11 @@ static size_t sealed_marks(const struct config *c, size_t *all)
 
 static struct ccp_buf shown(struct runtime *rt, bool json)
 {
-    struct config_section sections[SECTIONS_MAX];
     struct ccp_buf out;
     buf_init(&out, 16 << 20);
-    MUST(config_show(rt->config, sections, runtime_sections(rt, sections, SECTIONS_MAX), json, &out));
+    size_t n;
+    struct config_section *sections = runtime_sections(rt, &n);
+    MUST(sections != NULL && config_show(rt->config, sections, n, json, &out));
     return out;
 }
 

@@ -9,8 +9,9 @@ from server import run
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # rank of each folder; a folder may include itself and folders of a lower rank
 RANKS = {"proxy/sdk/ccproxy": 0, "proxy/base": 1, "proxy/wire": 2, "config": 2, "proxy/format": 3, "proxy/upstream": 3,
-         "auth": 4, "proxy/plugin": 5, "proxy/chain": 6, "proxy/http": 7, "proxy/app": 8}
-GUESTS = ("providers", "system-plugins")
+         "auth": 4, "proxy/plugin": 5, "proxy/chain": 6, "proxy/http": 7, "proxy/testing": 7,
+         "proxy/app": 8}
+GUESTS = ("providers", "system-plugins", "proxy/sdk/examples")
 OWNERS = {"h2o": "proxy/http", "curl": "proxy/upstream", "toml++": "config"}  # a library and the one folder that names it
 LONGEST = 500
 

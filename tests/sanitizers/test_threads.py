@@ -23,7 +23,7 @@ BUILT = os.path.join(driver.TOP, "build-tsan")
 UNIT = os.path.join(driver.TOP, "tests", "unit")
 CONCURRENT = ("http/test_server", "http/test_http2", "http/test_peer", "http/test_tls", "base/test_log",
               "upstream/test_flow", "upstream/test_transfer", "upstream/test_resolve*", "chain/test_chain",
-              "auth/test_service*")
+              "auth/test_service*", "plugin/test_executor*")
 LOGINS = ("acme", "zenith")
 OPTIONS = {"TSAN_OPTIONS": "exitcode=66:halt_on_error=0:second_deadlock_stack=1"}
 SECONDS = 60 if check.LONG else 4

@@ -3,7 +3,7 @@
 A case has a name, the servers it suits, and measure(lab, server) -> figures of one sample. Rounds are interleaved: each
 round takes every case and in it every server, so that a noisy minute hits all alike and ratios are made within a round.
 """
-from lab import bodies, crossing, load
+from lab import bodies, crossing, load, plugins
 
 SIZES = (("0.1 KB", 100, "small", 32), ("10 KB", 10 << 10, "10k", 32), ("100 KB", 100 << 10, "100k", 16),
          ("1 MB", 1 << 20, "1m", 8))
@@ -87,7 +87,7 @@ def everything():
     out += [Requests("h1", size, tls_upstream=True) for size in SIZES]
     out += [Burst(), Paced(50), Paced(20)]
     out += [Requests(front, size) for front in ("h2c", "h2tls") for size in SIZES]
-    return out + crossing.everything()
+    return out + crossing.everything() + plugins.everything()
 
 
 def run(lab, cases):

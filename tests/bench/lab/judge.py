@@ -5,7 +5,7 @@ machine may be slower in one round than in another, and a ratio of two medians w
 """
 import statistics
 
-from lab import crossing
+from lab import crossing, plugins
 
 SKIP = ("round", "points", "streams")
 SUMS = ("failed",)
@@ -122,6 +122,8 @@ def targets():
         out.append(Target("CPU per chunk", 1.15, "x nginx", case, by_ratio("cpu_per_chunk"), stretch=1.0))
     for case in crossing.everything():
         out.append(Target("CPU, translated over passed", 2.0, "x", case.name, by_row("ratio")))
+    for case in plugins.everything():
+        out.append(Target("CPU, metrics and access log on over off", 1.15, "x", case.name, by_row("ratio")))
     for case in ("SSE, 50 ms apart, 1,000 streams", "SSE, 20 ms apart, 1,000 streams"):
         out.append(Target("added time to first byte, p99", 1.0, "x nginx", case, by_ratio("ttfb_added_p99")))
         out.append(Target("added gap, p99", 1.0, "x nginx", case, by_ratio("gap_added_p99")))

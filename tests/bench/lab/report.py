@@ -72,6 +72,11 @@ def translation(report):
                    [("CPU µs, bytes pass", "same_us"), ("translated", "translated_us"), ("×", "ratio")])
 
 
+def watching(report):
+    return columns(report, rows_of(report, "plugins on", "ratio"),
+                   [("CPU µs, off", "bare_us"), ("on", "watched_us"), ("×", "ratio")])
+
+
 def latency(report):
     return columns(report, [r for r in rows_of(report, "SSE", "ttfb_p99_us")],
                    [("first byte p50 µs", "ttfb_p50_us"), ("p99", "ttfb_p99_us"), ("added p50", "ttfb_added_p50_us"),
@@ -219,8 +224,8 @@ def growth_tables(report):
     return out
 
 
-PARTS = (machine, targets, requests, chunks, translation, latency, streams, memory, json_pass, instructions, functions, calls,
-         samples, sampled_functions, workers, config)
+PARTS = (machine, targets, requests, chunks, translation, watching, latency, streams, memory, json_pass, instructions,
+         functions, calls, samples, sampled_functions, workers, config)
 
 
 def write(report, path):
@@ -236,6 +241,6 @@ def write(report, path):
 
 def summary(report):
     """For the terminal: the tables that matter, and the verdicts."""
-    wanted = (requests, chunks, translation, latency, streams, memory, json_pass, calls, workers, targets)
+    wanted = (requests, chunks, translation, watching, latency, streams, memory, json_pass, calls, workers, targets)
     made = [(part.__name__, part(report)) for part in wanted]
     return "\n\n".join("# %s\n%s" % (name, text) for name, text in made if text != NOTHING)

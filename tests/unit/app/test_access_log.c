@@ -198,8 +198,9 @@ static enum ccp_format fake_format(struct ccp_exchange *x)
     return CCP_FORMAT_NONE;
 }
 
-static void fake_summary(struct ccp_exchange *x, struct ccp_summary *out)
+static void fake_summary(struct ccp_exchange *x, struct ccp_summary *out, size_t size)
 {
+    assert_int_equal(size, sizeof(*out));
     *out = core.sum;
 }
 
@@ -221,7 +222,13 @@ static void fake_record(const struct ccp_plugin_env *env, struct ccp_span line)
     core.lines++;
 }
 
+static bool fake_room(const struct ccp_plugin_env *env, struct ccp_span kind)
+{
+    return true;
+}
+
 static const struct ccp_api api = {
+    .log_room = fake_room,
     .size = sizeof(struct ccp_api),
     .path = fake_path,
     .method = fake_text,
@@ -268,7 +275,7 @@ static size_t ask(int format, const char *path, int status, enum ccp_status fail
     enum ccp_event event = failure == CCP_OK ? CCP_EVENT_REQUEST_COMPLETED : CCP_EVENT_REQUEST_FAILED;
     const struct ccp_hook *hook = ccp_plugin_access_log.hooks;
     assert_true((hook->events & (1ull << event)) != 0);
-    assert_true(hook->on_event(self, event, &x));
+    assert_true(hook->on_event(self, event, &x, &(struct ccp_moment){.size = sizeof(struct ccp_moment)}));
     ccp_plugin_access_log.close(self);
     return core.lines;
 }

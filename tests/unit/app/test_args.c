@@ -140,11 +140,41 @@ static void test_secret_keys(void **state)
     assert_false(args_key_is_secret(CCP_SPAN("HOME")));
 }
 
+/* Words as in takes(); nothing is read, so that what may be a secret stays for the reading that follows. */
+static bool unknown(const char *words)
+{
+    struct line l = {.argc = 0};
+    for (const char *at = words; *at != '\0';) {
+        size_t n = strcspn(at, " ");
+        l.argv[l.argc++] = strndup(at, n);
+        at += at[n] == ' ' ? n + 1 : n;
+    }
+    bool answer = args_unknown(tables, l.argc, l.argv);
+    for (int i = 0; i < l.argc; i++)
+        free(l.argv[i]);
+    return answer;
+}
+
+static void unknown_ones_are_noticed(void **state)
+{
+    assert_true(unknown("--port 1 --colour red"));
+    assert_true(unknown("--colour=red"));
+    assert_true(unknown("--verbose --colour"));
+    assert_false(unknown("--port 1 -v -n x --quiet operand"));
+    assert_false(unknown("--auth-token --colour"));
+    assert_false(unknown("--name=x -- --colour"));
+    assert_true(unknown("--name=x --colour"));
+    assert_false(unknown(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spellings),        cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_lists_keep_order), cmocka_unit_test(test_secrets_leave_argv),
+        cmocka_unit_test(unknown_ones_are_noticed),
+        cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_lists_keep_order),
+        cmocka_unit_test(test_secrets_leave_argv),
         cmocka_unit_test(test_secret_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #undef NAMES_MAX
 #include "../../../proxy/app/load.c"
 #include "../../../proxy/app/options.c"
+#include "../../../proxy/app/state.c"
 #include "../../../proxy/app/switches.c"
 #include "../../../proxy/app/vault.c"
 
@@ -205,5 +206,6 @@ int main(void)
         cmocka_unit_test(test_own_switch_wins), cmocka_unit_test(test_disable_last_of_enabled),
         cmocka_unit_test(test_unknown_names),
     };
+    setenv("STATE_DIRECTORY", "/nonexistent", 1); /* nothing of this machine is read */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,7 +203,7 @@ static atomic_uint barriers, changes;
 static atomic_size_t renewals;
 
 /* On the service thread, which alone may look at its own counters. */
-static void announce(void *self, enum ccp_event event, const struct ccp_oauth_event *what)
+static void announce(void *self, enum ccp_event event, const struct auth_event *what)
 {
     atomic_store(&renewals, service->renewals);
     atomic_fetch_add(event == CCP_EVENT_OAUTH_ERROR ? &barriers : &changes, 1);

@@ -376,8 +376,55 @@ static void full_disk_leaves_whole_lines(void **state)
 static void ready_lines(void **state)
 {
     fresh(CCP_LOG_ERROR, LOG_TEXT);
-    log_line(CCP_SPAN("GET / 200"));
+    log_line("access_log", CCP_SPAN("GET / 200"));
     assert_string_equal(contents(file), "GET / 200\n");
+}
+
+/* ---- the tap ---- */
+
+static struct {
+    char text[4096];
+    int lines;
+} tapped;
+
+static void on_line(void *self, const struct log_tapped *line)
+{
+    size_t n = strlen(tapped.text);
+    assert_ptr_equal(self, &tapped);
+    assert_true(line->unix_us != 0);
+    snprintf(tapped.text + n, sizeof(tapped.text) - n, "[%d %.*s|%.*s%s%s]", (int)line->level, (int)line->who.n,
+             line->who.p, (int)line->text.n, line->text.p, line->json ? " json" : "", line->bulk ? " bulk" : "");
+    tapped.lines++;
+}
+
+/* The tap sees each line with its parts, in both formats, but only while lines are wanted; the log stays as it is. */
+static void tap_sees_lines(void **state)
+{
+    static const char *const expected[] = {
+        "[1 http|a\\x0ab \"q\"][3 x|two][1 access_log|GET / 200][1 api|body bulk]",
+        "[1 http|a\\u000ab \\\"q\\\" json][3 x|two json][1 access_log|GET / 200][1 api|body json bulk]",
+    };
+    for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
+        fresh(CCP_LOG_INFO, (enum log_format)format);
+        memset(&tapped, 0, sizeof(tapped));
+        assert_true(log_start());
+        log_set_tap(on_line, &tapped);
+        log_info("http", "nobody wants it");
+        usleep(50000);
+        log_tap_wanted(true);
+        log_info("http", "a\nb \"q\"");
+        log_error("x", "two");
+        log_line("access_log", CCP_SPAN("GET / 200"));
+        log_bulk(CCP_LOG_INFO, "api", "body");
+        log_stop();
+        log_tap_wanted(false);
+        log_set_tap(NULL, NULL);
+        assert_string_equal(tapped.text, expected[format]);
+        contents(file);
+        assert_non_null(strstr(text, "nobody wants it"));
+        assert_non_null(strstr(text, "\nGET / 200\n"));
+        assert_null(strstr(text, "access_log"));
+    }
 }
 
 int main(void)
@@ -397,6 +444,7 @@ int main(void)
         cmocka_unit_test(stop_does_not_wait_for_a_reader),
         cmocka_unit_test(full_disk_leaves_whole_lines),
         cmocka_unit_test(ready_lines),
+        cmocka_unit_test(tap_sees_lines),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

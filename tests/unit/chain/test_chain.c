@@ -10,10 +10,13 @@
 
 #include <cmocka.h>
 
-#include "case_file.h"
-#include "case_play.h"
-
 #include <base/log.h>
+#include <testing/stage.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const char text[] = "== config\n"
                            "[plugins.claude_api]\napi_key = \"sk-upstream\"\n"
@@ -23,7 +26,24 @@ static const char text[] = "== config\n"
                            "@esc event: message_stop\\ndata: {\"x\":\"y\"}\\n\\n\n"
                            "== expect\n200\n";
 
-enum act { PASS, WAIT_THEN_NEXT, WAIT_THEN_FAIL, WAIT_FOR_EVER, FAIL_SILENTLY, ANSWER, SHOUT };
+enum act {
+    PASS,
+    WAIT_THEN_NEXT,
+    WAIT_THEN_FAIL,
+    WAIT_FOR_EVER,
+    FAIL_SILENTLY,
+    ANSWER,
+    SHOUT,
+    RESUME_AT_ONCE,
+    /* what is not true */
+    WAIT_THEN_DONE,
+    DONE_WITHOUT_ANSWER,
+    ANSWER_AND_NEXT,
+    ANSWER_AND_WAIT,
+    ANSWER_TWICE,
+    PARK_AND_NEXT,
+    NONSENSE
+};
 
 /* What the test's middleware does, and what it saw. */
 struct actor {
@@ -38,7 +58,7 @@ static void wake_up(void *arg)
     struct actor *a = arg;
     if (a->act == WAIT_THEN_FAIL)
         (a->x->api->fail)(a->x, CCP_FORBIDDEN, "thought about it");
-    a->x->api->resume(a->x, a->act == WAIT_THEN_FAIL ? CCP_FAILED : CCP_NEXT);
+    a->x->api->resume(a->x, a->act == WAIT_THEN_FAIL ? CCP_FAILED : a->act == WAIT_THEN_DONE ? CCP_DONE : CCP_NEXT);
 }
 
 static void cancelled(void *arg)
@@ -46,16 +66,38 @@ static void cancelled(void *arg)
     ((struct actor *)arg)->cancels++;
 }
 
+static enum ccp_verdict mine(struct ccp_exchange *x)
+{
+    return x->api->respond(x, 203, CCP_SPAN("text/plain"), CCP_SPAN("mine"));
+}
+
+static enum ccp_verdict odd(struct actor *a, struct ccp_exchange *x)
+{
+    if (a->act == RESUME_AT_ONCE || a->act == PARK_AND_NEXT)
+        x->api->park(x, cancelled, a);
+    if (a->act == RESUME_AT_ONCE)
+        x->api->resume(x, CCP_NEXT);
+    if (a->act == ANSWER_AND_NEXT || a->act == ANSWER_AND_WAIT || a->act == ANSWER_TWICE)
+        mine(x);
+    if (a->act == ANSWER_TWICE)
+        return mine(x);
+    if (a->act == ANSWER_AND_WAIT)
+        return CCP_WAIT;
+    return a->act == DONE_WITHOUT_ANSWER ? CCP_DONE : a->act == NONSENSE ? (enum ccp_verdict)77 : CCP_NEXT;
+}
+
 static enum ccp_verdict on_request(void *self, struct ccp_exchange *x)
 {
     struct actor *a = self;
     a->requests++;
     a->x = x;
+    if (a->act == RESUME_AT_ONCE || a->act > WAIT_THEN_DONE)
+        return odd(a, x);
     if (a->act == FAIL_SILENTLY)
         return CCP_FAILED;
     if (a->act == ANSWER)
-        return x->api->respond(x, 203, CCP_SPAN("text/plain"), CCP_SPAN("mine"));
-    if (a->act != WAIT_THEN_NEXT && a->act != WAIT_THEN_FAIL && a->act != WAIT_FOR_EVER)
+        return mine(x);
+    if (a->act != WAIT_THEN_NEXT && a->act != WAIT_THEN_FAIL && a->act != WAIT_FOR_EVER && a->act != WAIT_THEN_DONE)
         return CCP_NEXT;
     x->api->park(x, cancelled, a);
     if (a->act != WAIT_FOR_EVER) {
@@ -100,7 +142,7 @@ static struct test_case c;
 static struct runtime *with(struct actor *a)
 {
     char why[300];
-    struct runtime *rt = runtime_of(&c, why, sizeof(why));
+    struct runtime *rt = case_runtime(&c, NULL, why, sizeof(why));
     if (rt == NULL)
         fail_msg("%s", why);
     rt->chain[rt->chain_count++] = (struct middleware_entry){&acting, a, CCP_SPAN("test")};
@@ -201,6 +243,52 @@ static void answers_itself(void **state)
     stage_release(&s);
 }
 
+/* Whatever a middleware says: its client gets one answer, and nothing else is harmed. */
+static void says_what_is_not_true(void **state)
+{
+    static const struct {
+        enum act act;
+        int status;
+        const char *says;
+    } all[] = {
+        {WAIT_THEN_DONE, 500, "a plugin failed without saying why"},
+        {DONE_WITHOUT_ANSWER, 500, "middleware acting gave no answer"},
+        {ANSWER_AND_NEXT, 203, "mine"},
+        {ANSWER_AND_WAIT, 203, "mine"},
+        {ANSWER_TWICE, 203, "mine"},
+        {PARK_AND_NEXT, 500, "middleware acting parks, but does not wait"},
+        {NONSENSE, 500, "middleware acting gave a verdict that is none"},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct actor a = {.act = all[i].act};
+        struct stage s;
+        play(&s, &a, (struct rhythm){.cutting = CUT_WHOLE});
+        assert_int_equal(s.status, all[i].status);
+        assert_int_equal(s.heads, 1);
+        assert_int_equal(s.sent_n, 0);
+        assert_true(body_has(&s, all[i].says));
+        assert_int_equal(a.cancels, all[i].act == PARK_AND_NEXT);
+        assert_true(last_event(&s, "request.failed"));
+        stage_release(&s);
+    }
+}
+
+/* One that was resumed before it could wait does not wake the next one that does. */
+static void resumed_at_once(void **state)
+{
+    struct actor a = {.act = RESUME_AT_ONCE}, b = {.act = WAIT_FOR_EVER};
+    struct runtime *rt = with(&a);
+    struct stage s;
+    rt->chain[rt->chain_count++] = (struct middleware_entry){&acting, &b, CCP_SPAN("test")};
+    stage_play(&s, &c, rt, (struct rhythm){.abort_after = 20});
+    runtime_unref(rt);
+    assert_int_equal(s.sent_n, 0);
+    assert_int_equal(s.status, 529);
+    assert_int_equal(b.cancels, 1);
+    assert_int_equal(a.cancels, 0);
+    stage_release(&s);
+}
+
 /* A stage may change the length: what the upstream promised is not repeated. */
 static void changes_the_body(void **state)
 {
@@ -266,7 +354,7 @@ static int read_text(struct test_case *into, const char *what)
     if (fd < 0 || write(fd, what, strlen(what)) != (ssize_t)strlen(what))
         return -1;
     close(fd);
-    case_read(into, path);
+    case_read(into, path, FIXTURES);
     unlink(path);
     return into->wrong[0] != '\0' ? -1 : 0;
 }
@@ -281,7 +369,7 @@ static void judge_sends_again(const char *third, int status, const char *body)
     snprintf(full, sizeof(full), retry_text, third);
     assert_int_equal(read_text(&again, full), 0);
     for (int cutting = CUT_WHOLE; cutting <= CUT_RANDOM; cutting++) {
-        struct runtime *rt = runtime_of(&again, why, sizeof(why));
+        struct runtime *rt = case_runtime(&again, NULL, why, sizeof(why));
         assert_non_null(rt);
         struct provider *p = runtime_provider(rt, CCP_SPAN("claude_api"));
         struct ccp_provider judging = *p->def;
@@ -328,6 +416,8 @@ int main(void)
         cmocka_unit_test(shutdown_ends_one_that_waits),
         cmocka_unit_test(fails_without_a_word),
         cmocka_unit_test(answers_itself),
+        cmocka_unit_test(says_what_is_not_true),
+        cmocka_unit_test(resumed_at_once),
         cmocka_unit_test(changes_the_body),
         cmocka_unit_test(drains),
         cmocka_unit_test(reloads_under_way),

@@ -39,19 +39,30 @@ static void make(struct set *s, const char *text)
     }
 }
 
+static char out[1024];
+
+/* "b a | c: why" */
+static const char *show(const struct ccp_plugin *const *list, size_t n, struct arena *a)
+{
+    size_t order[16], at = 0;
+    struct ccp_span why[16];
+    size_t placed = order_plugins(list, n, order, why, a);
+    if (placed == SIZE_MAX)
+        return "no memory";
+    out[0] = '\0';
+    for (size_t i = 0; i < placed; i++)
+        at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%s", i != 0 ? " " : "", list[order[i]]->name);
+    for (size_t i = 0; i < n; i++)
+        if (why[i].p != NULL)
+            at += (size_t)snprintf(out + at, sizeof(out) - at, " | %s: %.*s", list[i]->name, CCP_FMT(why[i]));
+    return out;
+}
+
 static const char *ordered(const char *text, struct arena *a)
 {
-    static char out[256];
     struct set s;
-    size_t order[16];
     make(&s, text);
-    const char *wrong = order_plugins(s.list, s.n, order, a);
-    if (wrong != NULL)
-        return wrong;
-    out[0] = '\0';
-    for (size_t i = 0; i < s.n; i++)
-        snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s", i != 0 ? " " : "", s.plugins[order[i]].name);
-    return out;
+    return show(s.list, s.n, a);
 }
 
 static void good_orders(void **state)
@@ -75,22 +86,84 @@ static void good_orders(void **state)
 
 static void missing_and_cycles(void **state)
 {
+    static const char *const table[][2] = {
+        {"a:x", " | a: it needs plugin x, which is not there or not enabled"},
+        {"b a:b,zz", "b | a: it needs plugin zz, which is not there or not enabled"},
+        {"a:b b:x c", "c | a: it needs b, which cannot be opened: it needs plugin x, which is not there or not enabled "
+                      "| b: it needs "
+                      "plugin x, which is not there or not enabled"},
+        {"a:a b", "b | a: it needs itself: a -> a"},
+        {"a:b b:a", " | a: it needs itself: a -> b -> a | b: it needs itself: a -> b -> a"},
+    };
     struct arena a;
     arena_init(&a, NULL, 0);
-    assert_non_null(strstr(ordered("a:x", &a), "plugin a needs x"));
-    assert_non_null(strstr(ordered("b a:b,zz", &a), "plugin a needs zz"));
-    assert_non_null(strstr(ordered("a:a", &a), "cycle"));
-    assert_non_null(strstr(ordered("a:b b:a", &a), "cycle"));
-    assert_non_null(strstr(ordered("x a:b b:c c:d d:b", &a), "cycle"));
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_string_equal(ordered(table[i][0], &a), table[i][1]);
+    const char *far = ordered("x a:b b:c c:d d:b", &a); /* a is not on the cycle, but needs it */
+    assert_true(strncmp(far, "x |", 3) == 0);
+    assert_non_null(strstr(far, "d: it needs itself: b -> c -> d -> b"));
+    assert_non_null(strstr(far, "a: it needs b, which cannot be opened"));
     arena_end(&a);
     arena_init(&a, NULL, 1);
-    assert_non_null(strstr(ordered("a b", &a), "memory"));
+    assert_string_equal(ordered("a b", &a), "no memory");
     arena_end(&a);
 }
 
+static void versions_services_and_wishes(void **state)
+{
+    static const struct ccp_service gives[] = {{"ratings/1", ""}, {.name = NULL}};
+    static const char *const old[] = {"b >= 2.0", NULL}, *const fits[] = {"b >= 1.2", NULL},
+                             *const wish[] = {"b", NULL}, *const nobody[] = {"zz", NULL},
+                             *const service[] = {"ratings/1", NULL}, *const newer[] = {"ratings/2", NULL};
+    struct ccp_plugin a = {.name = "a", .version = "1"}, b = {.name = "b", .version = "1.10.1", .provides = gives};
+    const struct ccp_plugin *list[] = {&a, &b};
+    struct arena arena;
+    arena_init(&arena, NULL, 0);
+    a.needs = old;
+    assert_string_equal(show(list, 2, &arena), "b | a: it needs b >= 2.0, but version 1.10.1 is there");
+    a.needs = fits;
+    assert_string_equal(show(list, 2, &arena), "b a");
+    a.needs = NULL;
+    a.after = wish;
+    assert_string_equal(show(list, 2, &arena), "b a");
+    a.after = nobody;
+    assert_string_equal(show(list, 2, &arena), "a b");
+    b.after = (const char *const[]){"a", NULL};
+    a.after = wish; /* wishes that contradict each other hurt nobody */
+    assert_int_equal(strlen(show(list, 2, &arena)), 3);
+    a.after = b.after = NULL;
+    a.requires = service;
+    assert_string_equal(show(list, 2, &arena), "b a");
+    a.requires = newer;
+    assert_string_equal(show(list, 2, &arena),
+                        "b | a: it requires service ratings/2, which no enabled plugin provides");
+    a.requires = NULL;
+    a.uses = newer;
+    assert_string_equal(show(list, 2, &arena), "a b");
+    arena_end(&arena);
+}
+
+static void version_texts(void **state)
+{
+    static const struct {
+        const char *have, *want;
+        bool fits;
+    } table[] = {
+        {"1.2.3", "", true},        {"1.2.3", ">= 1.2", true}, {"1.2.3", ">=1.2.3", true}, {"1.2.3", "> 1.2.3", false},
+        {"1.10", ">= 1.9", true},   {"1.2", "= 1.2.0", true},  {"1.2.1", "= 1.2", false},  {"2", "< 3", true},
+        {"3.0", "< 3", false},      {"3.0", "<= 3", true},     {"1.2.3", "1.2", true},     {"1.2.3", "2", false},
+        {"1.2.3", ">= x", false},   {"1.2.3", ">= 1.", false}, {"", ">= 1", false},        {"1..2", ">= 1", false},
+        {"1.2-beta", "> 0", false}, {"1.2", ">=", false},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (version_fits(table[i].have, ccp_span_z(table[i].want)) != table[i].fits)
+            fail_msg("%s %s", table[i].have, table[i].want);
+}
+
+static const struct ccp_plugin sound = {CCP_ABI_HERE};
+
 static void interface_versions(void **state)
 {
-    static const struct ccp_plugin sound = {CCP_ABI_HERE};
     assert_null(abi_refusal(&sound.abi));
     struct ccp_abi abi = sound.abi;
     abi.magic ^= 1;
@@ -129,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_orders),
         cmocka_unit_test(missing_and_cycles),
+        cmocka_unit_test(versions_services_and_wishes),
+        cmocka_unit_test(version_texts),
         cmocka_unit_test(interface_versions),
         cmocka_unit_test(built_in_plugins_are_sound),
     };
