@@ -43,10 +43,19 @@ static void strict_is_said(struct ccp_span sent)
     grammar_tree_release(&t);
 }
 
+/* Gemini takes a tool's schema without a type, Anthropic does not: a mistake that goes up and gets the vendor's 400. */
+static bool typeless_schema(const char *complaint)
+{
+    return client == CCP_FORMAT_GEMINI && complaint != NULL &&
+           strstr(complaint, "input_schema is not of type object") != NULL;
+}
+
 static void judge_request(const struct control *c, struct arena *a, struct ccp_span body, struct ccp_span sent)
 {
     if (upstream == CCP_FORMAT_OPENAI_RESPONSES)
         strict_is_said(sent);
+    if (typeless_schema(grammar_request(upstream, sent, c->upstream_streams)))
+        return;
     if (!good_at_home(body)) {
         pleased("request", grammar_request_shape(upstream, sent, c->upstream_streams), sent);
         return;
